@@ -1,0 +1,260 @@
+//! What is known of a connection, and how to end it.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Waker;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::transport::ResetOnDrop;
+
+/// What is known of the connection that a request came on, and how to end it.
+///
+/// A handler takes it as an extractor; a connection layer gets it from
+/// [`Connection::info`](super::Connection::info). Cloning is cheap, all clones are one connection.
+///
+/// # Example
+///
+/// ```
+/// use kestrel_rs::ConnectionInfo;
+///
+/// async fn whoami(connection: ConnectionInfo) -> String {
+///     match connection.remote_addr() {
+///         Some(address) => format!("{address} on connection {}", connection.id()),
+///         None => "somebody on a Unix socket".to_owned(),
+///     }
+/// }
+/// # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(whoami));
+/// ```
+#[derive(Clone)]
+pub struct ConnectionInfo(Arc<Shared>);
+
+struct Shared {
+    id: ConnectionId,
+    local: Option<SocketAddr>,
+    remote: Option<SocketAddr>,
+    endpoint: Arc<str>,
+    reset: ResetOnDrop,
+    wishes: Wishes,
+    close_requested: Event,
+    closed: Event,
+    /// What counts this connection against a limit; let go of when it is upgraded.
+    slots: Mutex<Vec<Slot>>,
+}
+
+/// A place that a connection takes up under a limit; freed when it is dropped.
+pub(crate) type Slot = Box<dyn Send>;
+
+/// What was asked of the task that drives the connection.
+#[derive(Default)]
+struct Wishes {
+    abort: AtomicBool,
+    close: AtomicBool,
+    driver: Mutex<Option<Waker>>,
+}
+
+impl ConnectionInfo {
+    pub(crate) fn new(
+        endpoint: Arc<str>,
+        local: Option<SocketAddr>,
+        remote: Option<SocketAddr>,
+        reset: ResetOnDrop,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            id: ConnectionId::next(),
+            local,
+            remote,
+            endpoint,
+            reset,
+            wishes: Wishes::default(),
+            close_requested: Event::default(),
+            closed: Event::default(),
+            slots: Mutex::default(),
+        }))
+    }
+
+    /// The identity of this connection, unique within the process.
+    pub fn id(&self) -> ConnectionId {
+        self.0.id
+    }
+
+    /// The address that the client connected to; `None` on a Unix socket.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.0.local
+    }
+
+    /// The address of the client, or of the proxy before it; `None` on a Unix socket.
+    pub fn remote_addr(&self) -> Option<SocketAddr> {
+        self.0.remote
+    }
+
+    /// The endpoint that accepted this connection, as text: `http://127.0.0.1:5000`.
+    pub fn endpoint(&self) -> &str {
+        &self.0.endpoint
+    }
+
+    /// Ends the connection now, with a reset: what was not sent yet is lost, running handlers are
+    /// dropped.
+    ///
+    /// On HTTP/2 this ends every stream of the connection.
+    pub fn abort(&self) {
+        self.0.reset.set();
+        self.0.wishes.abort.store(true, Ordering::Release);
+        self.wake_driver();
+    }
+
+    /// Closes the connection once the responses in work are complete. On HTTP/1.1 the response
+    /// says `Connection: close` if its head is not on its way yet; on HTTP/2 the client gets a
+    /// GOAWAY.
+    pub fn request_close(&self) {
+        self.0.wishes.close.store(true, Ordering::Release);
+        self.0.close_requested.fire();
+        self.wake_driver();
+    }
+
+    /// Waits until somebody wants this connection to come to its end: the server, because it
+    /// shuts down, or [`request_close`](Self::request_close).
+    ///
+    /// What is not a request any more, a WebSocket or a tunnel, should listen to this: it is cut
+    /// when the time for the shutdown is over.
+    pub async fn close_requested(&self) {
+        self.0.close_requested.wait().await;
+    }
+
+    /// Waits until the connection is closed.
+    ///
+    /// Wait in a task of its own: a handler ends with its connection.
+    pub async fn closed(&self) {
+        self.0.closed.wait().await;
+    }
+
+    /// Whether the connection is closed.
+    pub fn is_closed(&self) -> bool {
+        self.0.closed.has_fired()
+    }
+
+    pub(crate) fn wants_abort(&self) -> bool {
+        self.0.wishes.abort.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn wants_close(&self) -> bool {
+        self.0.wishes.close.load(Ordering::Acquire)
+    }
+
+    /// The task to wake when a wish comes.
+    pub(crate) fn set_driver(&self, waker: &Waker) {
+        *lock(&self.0.wishes.driver) = Some(waker.clone());
+    }
+
+    pub(crate) fn add_slot(&self, slot: Slot) {
+        lock(&self.0.slots).push(slot);
+    }
+
+    /// Stops counting this connection against the limits for connections.
+    pub(crate) fn release_slots(&self) {
+        lock(&self.0.slots).clear();
+    }
+
+    pub(crate) fn set_closed(&self) {
+        self.release_slots();
+        self.0.closed.fire();
+    }
+
+    fn wake_driver(&self) {
+        let driver = lock(&self.0.wishes.driver).clone();
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+}
+
+impl fmt::Debug for ConnectionInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectionInfo")
+            .field("id", &self.0.id)
+            .field("endpoint", &self.0.endpoint)
+            .field("local_addr", &self.0.local)
+            .field("remote_addr", &self.0.remote)
+            .field("closed", &self.is_closed())
+            .finish()
+    }
+}
+
+/// The identity of a connection: 13 digits and letters, unique within the process and, in
+/// practice, between restarts.
+///
+/// # Example
+///
+/// ```
+/// use kestrel_rs::ConnectionInfo;
+///
+/// async fn id(connection: ConnectionInfo) -> String {
+///     connection.id().to_string() // "0HNG7QK3J4T1C"
+/// }
+/// # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(id));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ConnectionId(u64);
+
+impl ConnectionId {
+    fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        static START: OnceLock<u64> = OnceLock::new();
+        // As Kestrel does: count up from the time of the start, so that two runs do not share ids
+        // in one log.
+        #[expect(clippy::disallowed_types, reason = "a seed, not a clock")]
+        let start = START.get_or_init(|| {
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+            now.map_or(0, |now| u64::try_from(now.as_nanos() / 100).unwrap_or_default())
+        });
+        Self(start + NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHIJKLMNOPQRSTUV";
+        let text: [u8; 13] = std::array::from_fn(|i| DIGITS[(self.0 >> (60 - 5 * i) & 31) as usize]);
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Something that happens once. Costs nothing until somebody waits for it.
+#[derive(Default)]
+pub(crate) struct Event {
+    fired: AtomicBool,
+    token: OnceLock<CancellationToken>,
+}
+
+impl Event {
+    pub(crate) fn fire(&self) {
+        self.fired.store(true, Ordering::SeqCst);
+        if let Some(token) = self.token.get() {
+            token.cancel();
+        }
+    }
+
+    pub(crate) fn has_fired(&self) -> bool {
+        self.fired.load(Ordering::SeqCst)
+    }
+
+    pub(crate) async fn wait(&self) {
+        let token = self.token.get_or_init(CancellationToken::new);
+        // `fire` sets the flag before it looks for the token, so one of the two sees the other.
+        if !self.has_fired() {
+            token.cancelled().await;
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,112 @@
+//! One accepted connection, and the layers around it.
+//!
+//! A connection is a request to a [`Service`]: `Service<Connection, Response = ()>` serves it, and
+//! an ordinary [`tower::Layer`] wraps that service. The innermost service speaks HTTP; an endpoint
+//! puts your layers around it, the first added outermost, as `ServiceBuilder` and Kestrel's `Use`
+//! do (and unlike [`axum::Router::layer`]).
+//!
+//! ```text
+//! accept -> connection limit -> your layers, first added outermost -> HTTP
+//! ```
+//!
+//! An async function is a layer too, by [`from_fn`]:
+//!
+//! ```
+//! use kestrel_rs::connection::{self, Connection, Next};
+//! use kestrel_rs::Endpoint;
+//!
+//! # fn main() -> Result<(), kestrel_rs::Error> {
+//! let endpoint = Endpoint::parse("http://127.0.0.1:0")?.layer(connection::from_fn(
+//!     async |connection: Connection, next: Next| {
+//!         let info = connection.info().clone();
+//!         let result = next.run(connection).await;
+//!         tracing::debug!(id = %info.id(), "connection ended");
+//!         result
+//!     },
+//! ));
+//! # let _ = endpoint; Ok(()) }
+//! ```
+
+mod from_fn;
+mod info;
+mod limit;
+
+use std::fmt;
+
+use tower::util::BoxCloneSyncService;
+use tower::{Layer, Service};
+
+use crate::error::BoxError;
+pub use crate::transport::BoxIo;
+
+pub use from_fn::{FromFn, FromFnLayer, Next, from_fn};
+pub use info::{ConnectionId, ConnectionInfo};
+pub(crate) use info::{Event, Slot};
+pub use limit::{ConnectionLimit, ConnectionLimitLayer};
+
+/// A connection service with its type erased: what an endpoint's layers are stacked from.
+pub type BoxConnectionService = BoxCloneSyncService<Connection, (), BoxError>;
+
+/// An accepted connection: its byte stream, and what is known of it.
+///
+/// # Example
+///
+/// A layer that looks at the stream replaces it with [`map_io`](Self::map_io):
+///
+/// ```
+/// use kestrel_rs::connection::{BoxIo, Connection};
+/// use tokio::io::BufStream;
+///
+/// fn buffered(connection: Connection) -> Connection {
+///     connection.map_io(|io| BoxIo::new(BufStream::new(io)))
+/// }
+/// ```
+pub struct Connection<T = BoxIo> {
+    io: T,
+    info: ConnectionInfo,
+}
+
+impl<T> Connection<T> {
+    pub(crate) fn new(io: T, info: ConnectionInfo) -> Self {
+        Self { io, info }
+    }
+
+    /// What is known of this connection.
+    pub fn info(&self) -> &ConnectionInfo {
+        &self.info
+    }
+
+    /// The byte stream, to read from or write to before the next layer has it.
+    pub fn io_mut(&mut self) -> &mut T {
+        &mut self.io
+    }
+
+    /// Replaces the byte stream.
+    pub fn map_io<U>(self, f: impl FnOnce(T) -> U) -> Connection<U> {
+        Connection { io: f(self.io), info: self.info }
+    }
+
+    /// Takes the connection apart.
+    pub fn into_parts(self) -> (T, ConnectionInfo) {
+        (self.io, self.info)
+    }
+}
+
+impl<T> fmt::Debug for Connection<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("info", &self.info).finish_non_exhaustive()
+    }
+}
+
+/// Puts `layer` around `service` and erases the type of the result.
+pub(crate) fn wrap<L>(layer: &L, service: BoxConnectionService) -> BoxConnectionService
+where
+    L: Layer<BoxConnectionService>,
+    L::Service: Service<Connection, Response = (), Error: Into<BoxError>, Future: Send + 'static>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+{
+    BoxCloneSyncService::new(tower::ServiceExt::map_err(layer.layer(service), Into::into))
+}

@@ -1,0 +1,91 @@
+//! What can go wrong at the start: one opaque error that names the endpoint or the option.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+/// The error type that layers and bodies are generic over.
+pub type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// Why a server could not be set up.
+///
+/// A running server has no errors of its own: a bad request is answered, a broken connection ends
+/// and is logged at debug. What this type reports is found before the first connection is
+/// accepted, and its text names the endpoint or the option and says what to do.
+///
+/// # Example
+///
+/// ```
+/// use kestrel_rs::{Endpoint, Error};
+///
+/// let error: Error = Endpoint::parse("http://localhost:abc").unwrap_err();
+/// assert!(error.is_address());
+/// assert!(error.to_string().contains("http://localhost:abc"));
+/// ```
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    source: Option<BoxError>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ErrorKind {
+    /// The text of an address cannot be read, or means something that no server can listen on.
+    Address,
+    /// The operating system refused to listen.
+    Bind,
+    /// An option has a value that it cannot have, or two options contradict each other.
+    Option,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner { kind, message: message.into(), source: None }))
+    }
+
+    pub(crate) fn with_source(mut self, source: impl Into<BoxError>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// Whether an address could not be understood.
+    pub fn is_address(&self) -> bool {
+        self.0.kind == ErrorKind::Address
+    }
+
+    /// Whether the system refused to listen on an address: in use, not local, no permission.
+    pub fn is_bind(&self) -> bool {
+        self.0.kind == ErrorKind::Bind
+    }
+
+    /// Whether an option has a value that it cannot have.
+    pub fn is_option(&self) -> bool {
+        self.0.kind == ErrorKind::Option
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+/// The message itself, since `main` prints the error that it returns in this form.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)?;
+        let mut source = self.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}

@@ -1,0 +1,3 @@
+//! HTTP/1.0 and HTTP/1.1.
+
+mod rejection;

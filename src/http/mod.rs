@@ -1,0 +1,3 @@
+//! The innermost connection service: turns a connection into requests.
+
+mod http1;

@@ -1,0 +1,19 @@
+//! A tower toolkit that lets an axum `Router` stand on the open internet with no proxy in front.
+
+mod error;
+mod protocols;
+
+pub mod limits;
+
+mod telemetry;
+
+mod transport;
+
+pub mod connection;
+
+mod http;
+
+pub use connection::ConnectionInfo;
+pub use error::{BoxError, Error};
+pub use limits::{Http2Limits, Limits, MinDataRate};
+pub use protocols::Protocols;

@@ -1,0 +1,77 @@
+//! A minimum data rate: so many bytes a second, after a time of grace.
+
+use std::time::Duration;
+
+use crate::error::{Error, ErrorKind};
+
+/// The slowest that a client may send or take a body: bytes a second, on average, after a time
+/// of grace.
+///
+/// The default, as Kestrel's, is 240 bytes a second after 5 seconds.
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+/// use kestrel_rs::MinDataRate;
+///
+/// let rate = MinDataRate::new(100.0, Duration::from_secs(10))?;
+/// assert_eq!(rate.bytes_per_second(), 100.0);
+/// assert!(MinDataRate::new(0.0, Duration::from_secs(10)).is_err());
+/// # Ok::<(), kestrel_rs::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MinDataRate {
+    bytes_per_second: f64,
+    grace_period: Duration,
+}
+
+impl MinDataRate {
+    /// A rate of `bytes_per_second`, first asked for when `grace_period` has passed.
+    ///
+    /// The rate must be a number above 0, the grace longer than a second: Kestrel's rule, whose
+    /// clock ticks once a second, kept because a shorter one cuts clients that merely share a busy
+    /// network.
+    ///
+    /// # Differences from Kestrel
+    ///
+    /// Not-a-number, which Kestrel takes and which switches the check off without a word, is an
+    /// error; `None` in place of the rate is how to switch it off.
+    pub fn new(bytes_per_second: f64, grace_period: Duration) -> Result<Self, Error> {
+        let refuse = |what: String| Err(Error::new(ErrorKind::Option, format!("MinDataRate: {what}")));
+        if bytes_per_second.is_nan() || bytes_per_second <= 0.0 {
+            return refuse(format!(
+                "a rate of {bytes_per_second} bytes a second is not above 0; give None where a rate is taken to have none"
+            ));
+        }
+        if grace_period <= Duration::from_secs(1) {
+            return refuse(format!("a grace period of {grace_period:?} is not longer than 1 second"));
+        }
+        Ok(Self { bytes_per_second, grace_period })
+    }
+
+    /// Bytes a second.
+    pub fn bytes_per_second(&self) -> f64 {
+        self.bytes_per_second
+    }
+
+    /// The time before the rate is first asked for.
+    pub fn grace_period(&self) -> Duration {
+        self.grace_period
+    }
+
+    /// How long `bytes` may take at this rate, beside the grace; capped at a year, beyond which
+    /// nobody waits and deadlines would overflow.
+    pub(crate) fn time_for(&self, bytes: u64) -> Duration {
+        const YEAR: f64 = 365.0 * 24.0 * 3600.0;
+        #[expect(clippy::cast_precision_loss, reason = "a deadline needs no more than 53 bits")]
+        let seconds = bytes as f64 / self.bytes_per_second;
+        Duration::from_secs_f64(seconds.min(YEAR))
+    }
+}
+
+impl Default for MinDataRate {
+    fn default() -> Self {
+        Self { bytes_per_second: 240.0, grace_period: Duration::from_secs(5) }
+    }
+}

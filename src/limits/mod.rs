@@ -1,0 +1,318 @@
+//! How much a client may send, and how long it may take: every number with Kestrel's default.
+
+mod http2;
+mod min_data_rate;
+
+use std::panic::Location;
+use std::time::Duration;
+
+use crate::error::{Error, ErrorKind};
+
+pub use http2::Http2Limits;
+pub use min_data_rate::MinDataRate;
+
+/// The limits of an endpoint, all of them on by default.
+///
+/// Setters consume and return the limits, so that they chain. Where a setter takes
+/// `impl Into<Option<_>>`, `None` means unlimited.
+///
+/// A value that an option cannot have (a request line of 0 bytes) is remembered with the place in
+/// your source where it was given, and reported by [`check`](Self::check), which
+/// [`bind`](crate::listener::Builder::bind) calls: a server with such limits does not start.
+///
+/// # Defaults
+///
+/// | option | default | over it |
+/// |---|---|---|
+/// | [`max_concurrent_connections`](Self::max_concurrent_connections) | unlimited | closed, nothing sent |
+/// | [`max_concurrent_upgraded_connections`](Self::max_concurrent_upgraded_connections) | unlimited | 500 instead of 101 |
+/// | [`max_request_line_size`](Self::max_request_line_size) | 8,192 bytes | 414 |
+/// | [`max_request_headers_total_size`](Self::max_request_headers_total_size) | 32,768 bytes | 431 |
+/// | [`max_request_header_count`](Self::max_request_header_count) | 100 | 431 |
+/// | [`max_request_body_size`](Self::max_request_body_size) | 30,000,000 bytes | 413 |
+/// | [`max_request_buffer_size`](Self::max_request_buffer_size) | 1,048,576 bytes | reading pauses |
+/// | [`max_response_buffer_size`](Self::max_response_buffer_size) | 65,536 bytes | the handler's writes wait |
+/// | [`keep_alive_timeout`](Self::keep_alive_timeout) | 130 s | closed |
+/// | [`request_headers_timeout`](Self::request_headers_timeout) | 30 s | 408 |
+/// | [`min_request_body_data_rate`](Self::min_request_body_data_rate) | 240 bytes/s after 5 s | 408 |
+/// | [`min_response_data_rate`](Self::min_response_data_rate) | 240 bytes/s after 5 s | reset |
+/// | [`http1_parsing`](Self::http1_parsing) | [`Http1Parsing::Compatible`] | 400 |
+/// | [`header_values`](Self::header_values) | [`HeaderValues::Utf8`] | 400 |
+/// | [`http2`](Self::http2) | see [`Http2Limits`] | |
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+/// use kestrel_rs::{Limits, MinDataRate};
+///
+/// let limits = Limits::default()
+///     .max_concurrent_connections(10_000)
+///     .max_request_body_size(10 * 1024 * 1024)
+///     .min_request_body_data_rate(MinDataRate::new(240.0, Duration::from_secs(5))?)
+///     .min_response_data_rate(None)
+///     .request_headers_timeout(Duration::from_secs(15));
+/// limits.check()?;
+///
+/// let error = Limits::default().max_request_line_size(0).check().unwrap_err();
+/// assert!(error.to_string().starts_with("max_request_line_size"));
+/// # Ok::<(), kestrel_rs::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Limits {
+    pub(crate) max_concurrent_connections: Option<usize>,
+    pub(crate) max_concurrent_upgraded_connections: Option<usize>,
+    pub(crate) max_request_line_size: usize,
+    pub(crate) max_request_headers_total_size: usize,
+    pub(crate) max_request_header_count: usize,
+    pub(crate) max_request_body_size: Option<u64>,
+    pub(crate) max_request_buffer_size: Option<usize>,
+    pub(crate) max_response_buffer_size: Option<usize>,
+    pub(crate) keep_alive_timeout: Option<Duration>,
+    pub(crate) request_headers_timeout: Option<Duration>,
+    pub(crate) min_request_body_data_rate: Option<MinDataRate>,
+    pub(crate) min_response_data_rate: Option<MinDataRate>,
+    pub(crate) http1_parsing: Http1Parsing,
+    pub(crate) header_values: HeaderValues,
+    pub(crate) http2: Http2Limits,
+    problem: Option<Problem>,
+}
+
+/// How strictly HTTP/1 is read.
+///
+/// # Example
+///
+/// ```
+/// use kestrel_rs::limits::{Http1Parsing, Limits};
+///
+/// // No client but our own: refuse whatever two readers could read in two ways.
+/// let limits = Limits::default().http1_parsing(Http1Parsing::Strict);
+/// assert!(limits.check().is_ok());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Http1Parsing {
+    /// What Kestrel takes is taken, unless it is a known way to smuggle a request.
+    #[default]
+    Compatible,
+    /// Also refused with 400: a line that ends with LF alone, `Content-Length` beside
+    /// `Transfer-Encoding`, leading zeros in a length, an empty `Host`, more than one empty line
+    /// before a request, a target with characters that RFC 3986 does not have; and an `Expect`
+    /// other than `100-continue` with 417.
+    Strict,
+}
+
+/// Which octets the value of a request's header may have, beside visible ASCII, space and tab.
+///
+/// # Example
+///
+/// ```
+/// use kestrel_rs::limits::{HeaderValues, Limits};
+///
+/// // Old clients send Latin-1; handlers read `HeaderValue::as_bytes`.
+/// let limits = Limits::default().header_values(HeaderValues::Octets);
+/// assert!(limits.check().is_ok());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HeaderValues {
+    /// UTF-8; anything else is answered with 400, as Kestrel does.
+    #[default]
+    Utf8,
+    /// Any octet above 0x7F, as `HeaderValue` can hold it.
+    Octets,
+}
+
+/// The first value that an option cannot have, and where it was given.
+#[derive(Clone, Debug)]
+pub(super) struct Problem {
+    what: String,
+    at: &'static Location<'static>,
+}
+
+impl Problem {
+    pub(super) fn new(what: String, at: &'static Location<'static>) -> Self {
+        Self { what, at }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_concurrent_connections: None,
+            max_concurrent_upgraded_connections: None,
+            max_request_line_size: 8 * 1024,
+            max_request_headers_total_size: 32 * 1024,
+            max_request_header_count: 100,
+            max_request_body_size: Some(30_000_000),
+            max_request_buffer_size: Some(1024 * 1024),
+            max_response_buffer_size: Some(64 * 1024),
+            keep_alive_timeout: Some(Duration::from_secs(130)),
+            request_headers_timeout: Some(Duration::from_secs(30)),
+            min_request_body_data_rate: Some(MinDataRate::default()),
+            min_response_data_rate: Some(MinDataRate::default()),
+            http1_parsing: Http1Parsing::default(),
+            header_values: HeaderValues::default(),
+            http2: Http2Limits::default(),
+            problem: None,
+        }
+    }
+}
+
+impl Limits {
+    /// How many connections an endpoint holds at a time; default `None`, unlimited; at least 1.
+    ///
+    /// One more is closed as soon as it is accepted, with nothing sent. Each bound socket counts by
+    /// itself, as in Kestrel: `localhost` has two. An upgraded connection no longer counts.
+    /// See [`ConnectionLimitLayer`](crate::connection::ConnectionLimitLayer).
+    #[track_caller]
+    pub fn max_concurrent_connections(mut self, limit: impl Into<Option<usize>>) -> Self {
+        self.max_concurrent_connections = limit.into();
+        let zero = self.max_concurrent_connections == Some(0);
+        self.refuse_zero("max_concurrent_connections", zero)
+    }
+
+    /// How many upgraded connections (WebSocket, `CONNECT`) a server holds at a time; default
+    /// `None`, unlimited. Over it the client gets a 500 in place of the 101, as in Kestrel.
+    pub fn max_concurrent_upgraded_connections(mut self, limit: impl Into<Option<usize>>) -> Self {
+        self.max_concurrent_upgraded_connections = limit.into();
+        self
+    }
+
+    /// The longest request line in bytes, its line end included; default 8,192; at least 1.
+    ///
+    /// A longer one is answered with 414. Empty lines before a request count to it too.
+    #[track_caller]
+    pub fn max_request_line_size(mut self, bytes: usize) -> Self {
+        self.max_request_line_size = bytes;
+        self.refuse_zero("max_request_line_size", bytes == 0)
+    }
+
+    /// The most bytes that the header lines of a request may have, line ends included, the empty
+    /// line at the end not; default 32,768; at least 1. Trailers count too. More is answered with 431.
+    #[track_caller]
+    pub fn max_request_headers_total_size(mut self, bytes: usize) -> Self {
+        self.max_request_headers_total_size = bytes;
+        self.refuse_zero("max_request_headers_total_size", bytes == 0)
+    }
+
+    /// The most header lines, trailers included; default 100; at least 1. More is answered with 431.
+    #[track_caller]
+    pub fn max_request_header_count(mut self, lines: usize) -> Self {
+        self.max_request_header_count = lines;
+        self.refuse_zero("max_request_header_count", lines == 0)
+    }
+
+    /// The largest request body in bytes, the framing of chunks included; default 30,000,000;
+    /// `None` is unlimited. Over it: 413, then the connection closes.
+    pub fn max_request_body_size(mut self, bytes: impl Into<Option<u64>>) -> Self {
+        self.max_request_body_size = bytes.into();
+        self
+    }
+
+    /// How many received bytes may wait for the handler before the server stops reading; default
+    /// 1,048,576; `None` is unlimited. At least the larger of a request line and the headers.
+    ///
+    /// # Differences from Kestrel
+    ///
+    /// There the option exists and is no longer read.
+    #[track_caller]
+    pub fn max_request_buffer_size(mut self, bytes: impl Into<Option<usize>>) -> Self {
+        self.max_request_buffer_size = bytes.into();
+        let zero = self.max_request_buffer_size == Some(0);
+        self.refuse_zero("max_request_buffer_size", zero)
+    }
+
+    /// How many bytes of an answer may wait for the client before the handler's writes wait;
+    /// default 65,536; `None` is unlimited, 0 waits for each write.
+    ///
+    /// # Differences from Kestrel
+    ///
+    /// There the option exists and is no longer read.
+    pub fn max_response_buffer_size(mut self, bytes: impl Into<Option<usize>>) -> Self {
+        self.max_response_buffer_size = bytes.into();
+        self
+    }
+
+    /// How long a connection may be idle, before the first request too; default 130 s; `None` is
+    /// for ever; more than 0. Then it is closed, with nothing sent.
+    #[track_caller]
+    pub fn keep_alive_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.keep_alive_timeout = timeout.into();
+        let zero = self.keep_alive_timeout.is_some_and(|timeout| timeout.is_zero());
+        self.refuse_zero("keep_alive_timeout", zero)
+    }
+
+    /// How long the head of a request may take from its first byte to its empty line; default
+    /// 30 s; `None` is for ever; more than 0. Further bytes do not extend it. Then: 408.
+    #[track_caller]
+    pub fn request_headers_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.request_headers_timeout = timeout.into();
+        let zero = self.request_headers_timeout.is_some_and(|timeout| timeout.is_zero());
+        self.refuse_zero("request_headers_timeout", zero)
+    }
+
+    /// How slowly a request body may come; default 240 bytes a second after 5 s; `None` is
+    /// without limit. Only time in which the handler waits for the body counts. Slower: 408.
+    pub fn min_request_body_data_rate(mut self, rate: impl Into<Option<MinDataRate>>) -> Self {
+        self.min_request_body_data_rate = rate.into();
+        self
+    }
+
+    /// How slowly a client may take an answer; default 240 bytes a second after 5 s; `None` is
+    /// without limit. Slower: the connection is reset.
+    pub fn min_response_data_rate(mut self, rate: impl Into<Option<MinDataRate>>) -> Self {
+        self.min_response_data_rate = rate.into();
+        self
+    }
+
+    /// How strictly HTTP/1 is read; default [`Http1Parsing::Compatible`].
+    pub fn http1_parsing(mut self, parsing: Http1Parsing) -> Self {
+        self.http1_parsing = parsing;
+        self
+    }
+
+    /// Which octets a header value may have; default [`HeaderValues::Utf8`].
+    pub fn header_values(mut self, values: HeaderValues) -> Self {
+        self.header_values = values;
+        self
+    }
+
+    /// The limits of HTTP/2.
+    pub fn http2(mut self, limits: Http2Limits) -> Self {
+        self.problem = self.problem.or_else(|| limits.problem.clone());
+        self.http2 = limits;
+        self
+    }
+
+    /// Whether all values can be: the first that cannot is the error, with the name of the option
+    /// and the place where it was given.
+    pub fn check(&self) -> Result<(), Error> {
+        let error = |what: String| Err(Error::new(ErrorKind::Option, what));
+        if let Some(Problem { what, at }) = &self.problem {
+            return error(format!("{what} (given at {at})"));
+        }
+        if let Some(buffer) = self.max_request_buffer_size {
+            for (name, size) in [
+                ("max_request_line_size", self.max_request_line_size),
+                ("max_request_headers_total_size", self.max_request_headers_total_size),
+            ] {
+                if buffer < size {
+                    return error(format!(
+                        "max_request_buffer_size: {buffer} bytes cannot hold the {size} of {name}; raise the one or lower the other"
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[track_caller]
+    fn refuse_zero(mut self, option: &str, is_zero: bool) -> Self {
+        if is_zero {
+            let at = Location::caller();
+            self.problem.get_or_insert_with(|| Problem::new(format!("{option}: 0 is not allowed"), at));
+        }
+        self
+    }
+}

@@ -1,0 +1,3 @@
+//! What the server says about itself: one function for each log event.
+
+pub(crate) mod events;
