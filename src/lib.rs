@@ -11,9 +11,18 @@ mod transport;
 
 pub mod connection;
 
+pub mod request;
+
 mod http;
+
+pub mod listener;
+
+mod server;
 
 pub use connection::ConnectionInfo;
 pub use error::{BoxError, Error};
 pub use limits::{Http2Limits, Limits, MinDataRate};
+pub use listener::{Endpoint, KestrelListener};
 pub use protocols::Protocols;
+pub use request::{RequestAborted, RequestId};
+pub use server::{HttpService, Serve, serve};

@@ -45,7 +45,7 @@ struct Shared {
 }
 
 /// A place that a connection takes up under a limit; freed when it is dropped.
-pub(crate) type Slot = Box<dyn Send>;
+type Slot = Box<dyn Send>;
 
 /// What was asked of the task that drives the connection.
 #[derive(Default)]
@@ -148,7 +148,7 @@ impl ConnectionInfo {
         *lock(&self.0.wishes.driver) = Some(waker.clone());
     }
 
-    pub(crate) fn add_slot(&self, slot: Slot) {
+    pub(crate) fn add_slot(&self, slot: Box<dyn Send>) {
         lock(&self.0.slots).push(slot);
     }
 

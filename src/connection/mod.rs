@@ -40,8 +40,8 @@ use crate::error::BoxError;
 pub use crate::transport::BoxIo;
 
 pub use from_fn::{FromFn, FromFnLayer, Next, from_fn};
+pub(crate) use info::Event;
 pub use info::{ConnectionId, ConnectionInfo};
-pub(crate) use info::{Event, Slot};
 pub use limit::{ConnectionLimit, ConnectionLimitLayer};
 
 /// A connection service with its type erased: what an endpoint's layers are stacked from.

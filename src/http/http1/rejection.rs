@@ -1,6 +1,10 @@
 //! Why a request is refused before any handler sees it, and the bare answer that it gets.
 
+use std::io;
+
 use http::StatusCode;
+
+use crate::request::{BodyError, date};
 
 /// Why the gate refuses a request. Kestrel's names; the text is for the debug log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,6 +13,10 @@ pub(crate) enum Rejection {
     TlsOverHttp,
     InvalidRequestLine,
     UnrecognizedHttpVersion,
+    /// The preface of HTTP/2 where HTTP/2 is not spoken.
+    Http2Preface,
+    /// A request of HTTP/1 on an endpoint that speaks HTTP/2 only.
+    Http1OnHttp2Endpoint,
     RequestLineTooLong,
     InvalidRequestTarget,
     /// `*` with a method other than OPTIONS.
@@ -28,6 +36,10 @@ pub(crate) enum Rejection {
     InvalidContentLength,
     MultipleContentLengths,
     FinalTransferCodingNotChunked,
+    /// `chunked` more than once: others may decode it twice.
+    ChunkedTwice,
+    /// Strict parsing only: Content-Length beside Transfer-Encoding.
+    LengthAndTransferCoding,
     LengthRequiredHttp10,
     BadChunkSizeData,
     BadChunkSuffix,
@@ -59,6 +71,50 @@ impl Rejection {
             Self::OptionsMethodRequired => Some("OPTIONS"),
             Self::ConnectMethodRequired => Some("CONNECT"),
             _ => None,
+        }
+    }
+
+    /// The whole answer, as it goes to the wire.
+    pub(crate) fn answer(self) -> Vec<u8> {
+        if self == Self::Http2Preface {
+            return HTTP_1_1_REQUIRED.to_vec();
+        }
+        let status = self.status();
+        let reason = status.canonical_reason().unwrap_or_default();
+        let mut answer = format!("HTTP/1.1 {} {reason}\r\n", status.as_str());
+        let body = if self == Self::Http1OnHttp2Endpoint { WRONG_VERSION } else { "" };
+        if !body.is_empty() {
+            answer.push_str("Content-Type: text/plain\r\n");
+        }
+        answer += &format!("Content-Length: {}\r\nConnection: close\r\n", body.len());
+        if let Some(allow) = self.allow() {
+            answer += &format!("Allow: {allow}\r\n");
+        }
+        answer += &format!("Date: {}\r\nServer: kestrel-rs\r\n\r\n{body}", date::now());
+        answer.into_bytes()
+    }
+}
+
+/// A GOAWAY frame: last stream 0, HTTP_1_1_REQUIRED (RFC 9113 section 6.8).
+const HTTP_1_1_REQUIRED: [u8; 17] = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xd];
+
+const WRONG_VERSION: &str = "An HTTP/1.x request was sent to an HTTP/2 only endpoint.";
+
+/// How a body that hyper reads breaks off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    Rejected(Rejection),
+    /// The client has gone before the end.
+    Incomplete,
+}
+
+impl From<Fault> for io::Error {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Rejected(rejection) => {
+                Self::new(io::ErrorKind::InvalidData, BodyError::rejected(rejection.status()))
+            }
+            Fault::Incomplete => Self::new(io::ErrorKind::UnexpectedEof, BodyError::incomplete()),
         }
     }
 }

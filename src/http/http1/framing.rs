@@ -1,0 +1,305 @@
+//! The body of a request (RFC 9112, 6 and 7): where it ends, without keeping any of it.
+//!
+//! ```text
+//! 5;a=b CRLF hello CRLF 0 CRLF X: y CRLF CRLF
+//! ```
+//!
+//! hyper decodes the same octets after us. It takes more (white space after a size, any extension, any size of 64 bits)
+//! and counts less, so whatever passes here ends there at the same octet.
+//!
+//! # Differences from Kestrel
+//!
+//! STRICTNESS `chunk-size-overflow`, `chunk-extension-grammar`, `chunk-extension-budget`, `chunk-end-lf`,
+//! `request-trailer-utf8`; and a bare LF never ends a trailer line, because hyper reads on until a CR.
+
+use super::head::{BodyLength, Head, HeadRules, LONGEST_NAME};
+use super::octets::{TOKEN, is};
+use super::rejection::Rejection;
+
+/// Of extensions in one body; hyper breaks off at 16 KiB, counted a little more kindly.
+const MOST_EXTENSION_OCTETS: u32 = 16 * 1024 - 1;
+
+/// How far the body of one request has come.
+#[derive(Clone, Debug)]
+pub(crate) struct BodyFraming {
+    state: State,
+    framing_octets: u64,
+    extension_octets: u32,
+    header_lines: usize,
+    header_octets: usize,
+}
+
+/// What a piece of input was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Advance {
+    /// How many octets belong to this body; all that was given, unless it is done.
+    pub(crate) octets: usize,
+    pub(crate) done: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Octets left of a body with a length.
+    Length(u64),
+    Size {
+        digits: u8,
+        value: u32,
+    },
+    Extension {
+        state: Extension,
+        size: u32,
+    },
+    /// After the CR of a size line.
+    SizeLf {
+        size: u32,
+    },
+    Data(u32),
+    DataCr,
+    DataLf,
+    /// At the start of a line after the last chunk.
+    Line {
+        first: bool,
+    },
+    /// After the CR of the empty line.
+    EndLf {
+        first: bool,
+    },
+    Name {
+        octets: usize,
+    },
+    Value(Utf8),
+    ValueLf,
+    Done,
+}
+
+/// chunk-ext = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extension {
+    BeforeName,
+    Name,
+    AfterName,
+    BeforeValue,
+    Token,
+    Quoted,
+    QuotedPair,
+    AfterValue,
+}
+
+/// What of a UTF-8 sequence is still to come (RFC 3629, 4): how many octets, and between what the next lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Utf8 {
+    missing: u8,
+    low: u8,
+    high: u8,
+}
+
+impl BodyFraming {
+    pub(crate) fn new(head: &Head) -> Self {
+        Self {
+            state: match head.body {
+                BodyLength::None => State::Done,
+                BodyLength::Length(length) => State::Length(length),
+                BodyLength::Chunked => State::Size { digits: 0, value: 0 },
+            },
+            framing_octets: 0,
+            extension_octets: 0,
+            header_lines: head.header_lines,
+            header_octets: head.header_octets,
+        }
+    }
+
+    /// Looks at the next octets. An error comes with the number of octets before the fault, which may be passed on.
+    pub(crate) fn advance(&mut self, buf: &[u8], rules: &HeadRules) -> Result<Advance, (usize, Rejection)> {
+        let mut at = 0;
+        while at < buf.len() && self.state != State::Done {
+            let left = buf.len() - at;
+            match &mut self.state {
+                State::Length(missing) => {
+                    let taken = left.min(usize::try_from(*missing).unwrap_or(usize::MAX));
+                    *missing -= taken as u64;
+                    at += taken;
+                    if *missing == 0 {
+                        self.state = State::Done;
+                    }
+                }
+                State::Data(missing) => {
+                    let taken = left.min(usize::try_from(*missing).unwrap_or(usize::MAX));
+                    // At most what was missing, so it fits.
+                    *missing -= u32::try_from(taken).unwrap_or(*missing);
+                    at += taken;
+                    if *missing == 0 {
+                        self.state = State::DataCr;
+                    }
+                }
+                _ => {
+                    self.state = self.step(buf[at], rules).map_err(|rejection| (at, rejection))?;
+                    at += 1;
+                }
+            }
+        }
+        Ok(Advance { octets: at, done: self.state == State::Done })
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.state == State::Done
+    }
+
+    /// Octets so far of chunk sizes, extensions and their line ends: they count to the largest body. Trailers do not.
+    pub(crate) fn framing_octets(&self) -> u64 {
+        self.framing_octets
+    }
+
+    fn step(&mut self, octet: u8, rules: &HeadRules) -> Result<State, Rejection> {
+        let in_trailers = matches!(self.state, State::Name { .. } | State::Value(_) | State::ValueLf)
+            || matches!(self.state, State::Line { first } if !first || octet != b'\r')
+            || matches!(self.state, State::EndLf { first: false });
+        if in_trailers {
+            self.header_octets += 1;
+            if self.header_octets > rules.most_header_octets() {
+                return Err(Rejection::HeadersExceedMaxTotalSize);
+            }
+        } else {
+            self.framing_octets += 1;
+        }
+        match self.state {
+            State::Size { digits, value } => self.step_size(octet, digits, value),
+            State::Extension { state, size } => {
+                self.count_extension()?;
+                match (state.step(octet), octet) {
+                    (Some(state), _) => Ok(State::Extension { state, size }),
+                    (None, b'\r') if state.may_end() => Ok(State::SizeLf { size }),
+                    _ => Err(Rejection::BadChunkExtension),
+                }
+            }
+            State::SizeLf { size } => match (octet, size) {
+                (b'\n', 0) => Ok(State::Line { first: true }),
+                (b'\n', size) => Ok(State::Data(size)),
+                _ => Err(Rejection::BadChunkSizeData),
+            },
+            State::DataCr if octet == b'\r' => Ok(State::DataLf),
+            State::DataLf if octet == b'\n' => Ok(State::Size { digits: 0, value: 0 }),
+            State::DataCr | State::DataLf => Err(Rejection::BadChunkSuffix),
+            State::Line { first } => match octet {
+                b'\r' => Ok(State::EndLf { first }),
+                octet if is(octet, TOKEN) => Ok(State::Name { octets: 1 }),
+                _ => Err(bad_name(octet)),
+            },
+            State::EndLf { .. } if octet == b'\n' => Ok(State::Done),
+            State::EndLf { .. } => Err(Rejection::InvalidRequestHeadersNoCrLf),
+            State::Name { octets } => match octet {
+                b':' => Ok(State::Value(Utf8::START)),
+                octet if is(octet, TOKEN) && octets < LONGEST_NAME => Ok(State::Name { octets: octets + 1 }),
+                _ => Err(bad_name(octet)),
+            },
+            State::Value(utf8) => step_value(octet, utf8, rules),
+            State::ValueLf if octet == b'\n' => {
+                self.header_lines += 1;
+                if self.header_lines > rules.max_headers {
+                    return Err(Rejection::TooManyHeaders);
+                }
+                Ok(State::Line { first: false })
+            }
+            State::ValueLf => Err(Rejection::InvalidRequestHeader),
+            state @ (State::Length(_) | State::Data(_) | State::Done) => Ok(state),
+        }
+    }
+
+    fn step_size(&mut self, octet: u8, digits: u8, value: u32) -> Result<State, Rejection> {
+        match char::from(octet).to_digit(16) {
+            // Kestrel holds the size in an i32 and stops at 8 digits, zeros counted.
+            Some(digit) if digits < 8 && value <= 0x07FF_FFFF => {
+                Ok(State::Size { digits: digits + 1, value: value << 4 | digit })
+            }
+            None if digits > 0 && octet == b'\r' => Ok(State::SizeLf { size: value }),
+            None if digits > 0 && octet == b';' => {
+                self.count_extension()?;
+                Ok(State::Extension { state: Extension::BeforeName, size: value })
+            }
+            _ => Err(Rejection::BadChunkSizeData),
+        }
+    }
+
+    fn count_extension(&mut self) -> Result<(), Rejection> {
+        self.extension_octets += 1;
+        if self.extension_octets > MOST_EXTENSION_OCTETS {
+            return Err(Rejection::ChunkExtensionsTooLong);
+        }
+        Ok(())
+    }
+}
+
+impl Extension {
+    /// `None`: the octet is not part of an extension here.
+    fn step(self, octet: u8) -> Option<Self> {
+        let is_space = matches!(octet, b' ' | b'\t');
+        match self {
+            Self::BeforeName if is_space => Some(self),
+            Self::BeforeName | Self::Name if is(octet, TOKEN) => Some(Self::Name),
+            Self::Name | Self::AfterName if octet == b'=' => Some(Self::BeforeValue),
+            Self::Name | Self::AfterName if is_space => Some(Self::AfterName),
+            Self::BeforeValue if is_space => Some(self),
+            Self::BeforeValue if octet == b'"' => Some(Self::Quoted),
+            Self::BeforeValue | Self::Token if is(octet, TOKEN) => Some(Self::Token),
+            Self::Quoted if octet == b'"' => Some(Self::AfterValue),
+            Self::Quoted if octet == b'\\' => Some(Self::QuotedPair),
+            Self::Quoted | Self::QuotedPair if octet == b'\t' || octet >= b' ' && octet != 0x7F => {
+                Some(Self::Quoted)
+            }
+            Self::Token | Self::AfterValue if is_space => Some(Self::AfterValue),
+            Self::Name | Self::AfterName | Self::Token | Self::AfterValue if octet == b';' => {
+                Some(Self::BeforeName)
+            }
+            _ => None,
+        }
+    }
+
+    /// After white space (`AfterName`, and `AfterValue` reached by it) RFC 9112 wants another `;`; Kestrel takes the
+    /// end, and no reader can see the white space as anything else.
+    fn may_end(self) -> bool {
+        matches!(self, Self::Name | Self::AfterName | Self::Token | Self::AfterValue)
+    }
+}
+
+fn bad_name(octet: u8) -> Rejection {
+    match octet {
+        0 | 0x80.. => Rejection::InvalidCharactersInHeaderName,
+        _ => Rejection::InvalidRequestHeader,
+    }
+}
+
+fn step_value(octet: u8, utf8: Utf8, rules: &HeadRules) -> Result<State, Rejection> {
+    if octet < 0x80 && rules.utf8_values && utf8.missing > 0 {
+        return Err(Rejection::MalformedHeaders);
+    }
+    match octet {
+        b'\r' => Ok(State::ValueLf),
+        b'\n' => Err(Rejection::InvalidRequestHeader),
+        b'\t' | b' '..=0x7E => Ok(State::Value(Utf8::START)),
+        0x80.. if !rules.utf8_values => Ok(State::Value(Utf8::START)),
+        0x80.. => utf8.step(octet).map(State::Value).ok_or(Rejection::MalformedHeaders),
+        _ => Err(Rejection::MalformedHeaders),
+    }
+}
+
+impl Utf8 {
+    const START: Self = Self { missing: 0, low: 0x80, high: 0xBF };
+
+    /// For octets from 0x80 on.
+    fn step(self, octet: u8) -> Option<Self> {
+        let sequence = |missing, low, high| Some(Self { missing, low, high });
+        if self.missing > 0 {
+            let fits = (self.low..=self.high).contains(&octet);
+            return fits.then(|| Self { missing: self.missing - 1, ..Self::START });
+        }
+        match octet {
+            0xC2..=0xDF => sequence(1, 0x80, 0xBF),
+            0xE0 => sequence(2, 0xA0, 0xBF),
+            0xED => sequence(2, 0x80, 0x9F),
+            0xE1..=0xEF => sequence(2, 0x80, 0xBF),
+            0xF0 => sequence(3, 0x90, 0xBF),
+            0xF1..=0xF3 => sequence(3, 0x80, 0xBF),
+            0xF4 => sequence(3, 0x80, 0x8F),
+            _ => None,
+        }
+    }
+}

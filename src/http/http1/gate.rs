@@ -1,0 +1,495 @@
+//! The gate: what stands between a connection's stream and hyper, and reads along.
+//!
+//! ```text
+//!              +------------- Gate --------------+
+//!  stream ---> | head -> body -> head -> ...     | ---> hyper   only whole heads that are good
+//!         <--- | gathered output                 | <---
+//!              +---------------------------------+
+//! ```
+//!
+//! hyper reads into its own buffer through [`Gate::poll_read`]; what arrives is looked at where it
+//! lies. A head that is not whole yet is held back. A bad one is never shown: hyper sees the end of
+//! the stream, finishes the answers before it and shuts down, and [`Gate::poll_shutdown`] then
+//! writes the refusal. What follows a request for an upgrade waits for the answer.
+//!
+//! The gate does no waiting of its own: the [driver](super::driver) asks it what it waits for and
+//! keeps the one timer.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::{Buf, BytesMut};
+use http::HeaderValue;
+use tokio::io::{AsyncRead, ReadBuf};
+
+use super::framing::BodyFraming;
+use super::head::{Asks, BodyLength, EmptyLines, Head, HeadParser};
+use super::output::Output;
+use super::rejection::{Fault, Rejection};
+use crate::http::rules::Rules;
+use crate::transport::BoxIo;
+
+pub(crate) struct Gate {
+    pub(super) io: BoxIo,
+    pub(super) rules: Arc<Rules>,
+    pub(super) output: Output,
+    phase: Phase,
+    /// Octets that hyper has not been given: of a head that is not whole, or read ahead.
+    held: BytesMut,
+    /// How many octets at the front of `held` have been looked at and may pass.
+    passed: usize,
+    /// The stream has ended; what is in `held` still counts.
+    eof: bool,
+    /// Before the next request.
+    empty_lines: EmptyLines,
+    /// What hyper does not carry over, for each request that it was given and has not served yet.
+    requests: VecDeque<RequestNotes>,
+    /// hyper wants to read, and there was nothing.
+    pub(super) reader_waits: bool,
+    rejection: Option<Rejection>,
+    /// The next head that is asked for is the end: the server is closing the connection.
+    pub(super) last_request: bool,
+    tunnel_wakers: [Option<Waker>; 2],
+}
+
+enum Phase {
+    /// Between requests, or inside the head of one.
+    Head(HeadParser),
+    Body(BodyFraming),
+    /// The request asks for an upgrade; what follows waits for the answer.
+    Undecided,
+    /// Upgraded: everything passes.
+    Tunnel,
+    /// The body is broken; the next read says how, once.
+    Broken(Fault),
+    /// Nothing more passes.
+    Ended,
+}
+
+/// What the handler's side needs to know of a request and hyper does not tell it.
+#[derive(Debug, Default)]
+pub(super) struct RequestNotes {
+    /// HTTP/1.0 among them, which hyper was shown as 1.1.
+    pub(super) asks: Asks,
+    /// An `Expect: 100-continue` of HTTP/1.0, hidden from hyper, which would answer it.
+    pub(super) hidden_expect: bool,
+    /// The Content-Length that a Transfer-Encoding overruled.
+    pub(super) dropped_length: Option<HeaderValue>,
+}
+
+impl RequestNotes {
+    /// What follows the request may be no request.
+    pub(super) fn asks_upgrade(&self) -> bool {
+        self.asks.has(Asks::UPGRADE) || self.asks.has(Asks::CONNECT)
+    }
+}
+
+/// What the driver finds when there is no hyper to read.
+pub(super) enum Arrival {
+    /// A head is whole and good: time for hyper.
+    Request,
+    /// The HTTP/2 preface.
+    Http2,
+    /// The client has nothing more to say, or what it said was refused.
+    End,
+}
+
+enum Sniffed {
+    Http1,
+    Http2,
+    /// Too early to tell, or refused.
+    TooShort,
+}
+
+/// The client preface of RFC 9113 section 3.4.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// How much is read at a time when hyper does not read into its own buffer: on the stack, so that
+/// a connection that says nothing costs no memory.
+const CHUNK: usize = 4 * 1024;
+
+impl Gate {
+    pub(crate) fn new(io: BoxIo, rules: Arc<Rules>) -> Self {
+        let output = Output::new(&rules);
+        Self {
+            io,
+            rules,
+            output,
+            phase: Phase::Head(HeadParser::default()),
+            held: BytesMut::new(),
+            passed: 0,
+            eof: false,
+            empty_lines: EmptyLines::default(),
+            requests: VecDeque::new(),
+            reader_waits: false,
+            rejection: None,
+            last_request: false,
+            tunnel_wakers: [None, None],
+        }
+    }
+
+    /// Reads for hyper.
+    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let result = self.poll_read_inner(cx, buf);
+        self.reader_waits = result.is_pending();
+        result
+    }
+
+    fn poll_read_inner(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            self.look_at_held();
+            if self.passed > 0 {
+                let n = self.passed.min(buf.remaining());
+                buf.put_slice(&self.held[..n]);
+                self.held.advance(n);
+                self.passed -= n;
+                return Poll::Ready(Ok(()));
+            }
+            match &mut self.phase {
+                Phase::Ended => return Poll::Ready(Ok(())),
+                Phase::Broken(fault) => {
+                    let error = io::Error::from(*fault);
+                    self.phase = Phase::Ended;
+                    return Poll::Ready(Err(error));
+                }
+                Phase::Undecided => return Poll::Pending,
+                Phase::Tunnel => {
+                    remember(&mut self.tunnel_wakers[0], cx);
+                    return Pin::new(&mut self.io).poll_read(cx, buf);
+                }
+                Phase::Head(_) if self.last_request => {
+                    self.phase = Phase::Ended;
+                    continue;
+                }
+                Phase::Head(_) | Phase::Body(_) if self.eof => {
+                    self.end_of_stream();
+                    continue;
+                }
+                Phase::Head(_) | Phase::Body(_) => {}
+            }
+            if !self.held.is_empty() {
+                // The rest of a head; it belongs behind what is held of it.
+                ready!(self.poll_read_ahead(cx))?;
+                continue;
+            }
+            let start = buf.filled().len();
+            ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+            if buf.filled().len() == start {
+                self.eof = true;
+                continue;
+            }
+            let passed = self.look_at(&mut buf.filled_mut()[start..]);
+            self.held.extend_from_slice(&buf.filled()[start + passed..]);
+            buf.set_filled(start + passed);
+            if passed > 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    /// Waits for a request when there is no hyper: on a fresh connection, or on one that slept.
+    pub(super) fn poll_arrival(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Arrival>> {
+        loop {
+            match self.sniff() {
+                Sniffed::Http2 => return Poll::Ready(Ok(Arrival::Http2)),
+                Sniffed::TooShort => {}
+                Sniffed::Http1 => self.look_at_held(),
+            }
+            if self.passed > 0 {
+                return Poll::Ready(Ok(Arrival::Request));
+            }
+            if self.eof && !matches!(self.phase, Phase::Ended) {
+                self.end_of_stream();
+            }
+            if matches!(self.phase, Phase::Ended) {
+                return Poll::Ready(Ok(Arrival::End));
+            }
+            ready!(self.poll_read_ahead(cx))?;
+        }
+    }
+
+    /// Which version of HTTP the connection begins with.
+    fn sniff(&mut self) -> Sniffed {
+        if !self.rules.http2 || !self.is_first_request() || self.passed > 0 {
+            return Sniffed::Http1;
+        }
+        let seen = self.held.len().min(PREFACE.len());
+        if self.held[..seen] == PREFACE[..seen] && !self.eof {
+            return if seen == PREFACE.len() { Sniffed::Http2 } else { Sniffed::TooShort };
+        }
+        if self.rules.http1 || self.held.is_empty() {
+            return Sniffed::Http1;
+        }
+        // Whoever speaks HTTP/1 to an endpoint of HTTP/2 gets words; anybody else hyper's GOAWAY.
+        match memchr::memchr(b'\n', &self.held[..self.held.len().min(self.rules.max_line)]) {
+            Some(end)
+                if self.held[..end]
+                    .trim_ascii_end()
+                    .rsplit(|octet| *octet == b' ')
+                    .next()
+                    .is_some_and(|version| version.starts_with(b"HTTP/1.")) =>
+            {
+                self.reject(Rejection::Http1OnHttp2Endpoint);
+                Sniffed::TooShort
+            }
+            None if self.held.len() < self.rules.max_line && !self.eof => Sniffed::TooShort,
+            _ => Sniffed::Http2,
+        }
+    }
+
+    /// While a handler runs and hyper does not read: sees the client go.
+    ///
+    /// Ready when the stream has ended. What comes meanwhile is kept, up to a bound.
+    pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.eof {
+            if matches!(self.phase, Phase::Tunnel) || self.held.len() >= self.rules.read_ahead {
+                return Poll::Pending;
+            }
+            ready!(self.poll_read_ahead(cx))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads and throws away, so that the client can read our last words before the socket closes.
+    pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while !self.eof {
+            self.held.clear();
+            if ready!(self.poll_read_ahead(cx)).is_err() {
+                break;
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn poll_read_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut space = [MaybeUninit::uninit(); CHUNK];
+        let mut buf = ReadBuf::uninit(&mut space);
+        ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf))?;
+        self.eof = buf.filled().is_empty();
+        self.held.extend_from_slice(buf.filled());
+        Poll::Ready(Ok(()))
+    }
+
+    /// Looks at what is held; afterwards `passed` says how much of it may pass.
+    fn look_at_held(&mut self) {
+        if self.passed > 0 || self.held.is_empty() || matches!(self.phase, Phase::Tunnel | Phase::Ended) {
+            if matches!(self.phase, Phase::Tunnel) {
+                self.passed = self.held.len();
+            }
+            return;
+        }
+        if matches!(self.phase, Phase::Head(_)) {
+            // A head that has begun does not begin with an empty line.
+            match self.empty_lines.advance(&self.held, &self.rules.head) {
+                Ok(octets) => self.held.advance(octets),
+                Err(rejection) => return self.reject(rejection),
+            }
+        }
+        let mut held = std::mem::take(&mut self.held);
+        self.passed = self.look_at(&mut held);
+        self.held = held;
+    }
+
+    /// Follows the framing through `buf`; says how many octets may pass.
+    fn look_at(&mut self, buf: &mut [u8]) -> usize {
+        let mut at = 0;
+        while at < buf.len() {
+            match &mut self.phase {
+                Phase::Head(parser) => {
+                    if matches!(buf[at], b'\r' | b'\n') {
+                        break; // not to be shown to hyper, which does not take every kind of them
+                    }
+                    match parser.advance(&buf[at..], &self.rules.head) {
+                        Ok(Some(head)) => {
+                            let end = at + head.len;
+                            self.begin(&head, &mut buf[at..end]);
+                            at = end;
+                        }
+                        Ok(None) => break,
+                        Err(rejection) => {
+                            self.reject_head(rejection, &buf[at..]);
+                            break;
+                        }
+                    }
+                }
+                Phase::Body(framing) => match framing.advance(&buf[at..], &self.rules.head) {
+                    Ok(step) => {
+                        at += step.octets;
+                        if step.done {
+                            self.phase = Phase::Head(HeadParser::default());
+                        }
+                    }
+                    Err((octets, rejection)) => {
+                        at += octets;
+                        self.phase = Phase::Broken(Fault::Rejected(rejection));
+                    }
+                },
+                Phase::Tunnel => return buf.len(),
+                Phase::Undecided | Phase::Broken(_) | Phase::Ended => break,
+            }
+        }
+        at
+    }
+
+    /// A head is good: remembers what hyper will not tell, and gets ready for what follows.
+    fn begin(&mut self, head: &Head, octets: &mut [u8]) {
+        let mut notes = RequestNotes {
+            asks: head.asks,
+            hidden_expect: false,
+            dropped_length: head
+                .dropped_content_length
+                .clone()
+                .and_then(|range| HeaderValue::from_bytes(&octets[range]).ok()),
+        };
+        if head.asks.has(Asks::HTTP10) {
+            // hyper refuses a chunked body on 1.0 and answers with 1.0, which Kestrel does not; so
+            // hyper sees 1.1 and `Exchange` does what 1.0 needs.
+            octets[head.minor_version_at] = b'1';
+            if let Some(expect) = head.expect_continue_at {
+                octets[expect] = b'-';
+                notes.hidden_expect = true;
+            }
+        }
+        let upgrade = notes.asks_upgrade();
+        self.requests.push_back(notes);
+        self.empty_lines = EmptyLines::default();
+        self.phase = match head.body {
+            BodyLength::None if upgrade => Phase::Undecided,
+            BodyLength::None => Phase::Head(HeadParser::default()),
+            BodyLength::Length(_) | BodyLength::Chunked => Phase::Body(BodyFraming::new(head)),
+        };
+    }
+
+    fn reject_head(&mut self, rejection: Rejection, head: &[u8]) {
+        // An HTTP/2 client on an endpoint without HTTP/2 gets an answer that it can read.
+        let http2 = rejection == Rejection::UnrecognizedHttpVersion
+            && self.is_first_request()
+            && head.starts_with(PREFACE);
+        self.reject(if http2 { Rejection::Http2Preface } else { rejection });
+    }
+
+    /// Refuses the request that is coming in. hyper is not shown any more of this connection.
+    pub(super) fn reject(&mut self, rejection: Rejection) {
+        self.rejection = Some(rejection);
+        self.phase = Phase::Ended;
+    }
+
+    /// The client has ended its side of the stream.
+    fn end_of_stream(&mut self) {
+        match &self.phase {
+            Phase::Body(_) => self.phase = Phase::Broken(Fault::Incomplete),
+            Phase::Head(parser) if !self.held.is_empty() => {
+                self.reject(if parser.in_request_line() {
+                    Rejection::InvalidRequestLine
+                } else {
+                    Rejection::MalformedHeaders
+                });
+            }
+            _ => self.phase = Phase::Ended,
+        }
+    }
+
+    /// The answer to a request that asked for an upgrade is known.
+    pub(super) fn decide_upgrade(&mut self, upgraded: bool) {
+        if matches!(self.phase, Phase::Undecided) {
+            self.phase = if upgraded { Phase::Tunnel } else { Phase::Head(HeadParser::default()) };
+            self.output.set_tunnel(upgraded);
+        }
+    }
+
+    /// Cuts a tunnel: both its directions fail from now on.
+    pub(super) fn cut(&mut self) {
+        self.phase = Phase::Ended;
+        self.held.clear();
+        self.passed = 0;
+        self.output.refuse();
+        self.io = BoxIo::new(tokio::io::empty());
+        for waker in self.tunnel_wakers.iter_mut().filter_map(Option::take) {
+            waker.wake();
+        }
+    }
+
+    pub(crate) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.note_tunnel_writer(cx);
+        self.output.poll_write(&mut self.io, cx, bufs)
+    }
+
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.note_tunnel_writer(cx);
+        self.output.poll_flush(&mut self.io, cx)
+    }
+
+    /// Writes what is gathered, then the refusal if there is one, then the end of the stream.
+    pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.note_tunnel_writer(cx);
+        if let Some(rejection) = self.rejection.take() {
+            self.output.append(&rejection.answer());
+        }
+        self.output.poll_shutdown(&mut self.io, cx)
+    }
+
+    fn note_tunnel_writer(&mut self, cx: &mut Context<'_>) {
+        if matches!(self.phase, Phase::Tunnel) {
+            remember(&mut self.tunnel_wakers[1], cx);
+        }
+    }
+
+    pub(super) fn next_request(&mut self) -> RequestNotes {
+        self.requests.pop_front().unwrap_or_default()
+    }
+
+    pub(super) fn is_at_eof(&self) -> bool {
+        self.eof
+    }
+
+    pub(super) fn is_tunnel(&self) -> bool {
+        matches!(self.phase, Phase::Tunnel)
+    }
+
+    /// All of the request that runs, and of those before it, has been received.
+    pub(super) fn is_at_head(&self) -> bool {
+        matches!(self.phase, Phase::Head(_)) && self.requests.is_empty() && self.passed == 0
+    }
+
+    /// Part of a head is here.
+    pub(super) fn has_partial_head(&self) -> bool {
+        matches!(self.phase, Phase::Head(_)) && !self.held.is_empty()
+    }
+
+    /// The client may still be sending what nobody will read.
+    pub(super) fn has_unread(&self) -> bool {
+        !self.eof && (!self.held.is_empty() || !self.is_at_head())
+    }
+
+    /// What has been read, for a driver of another protocol.
+    pub(super) fn into_stream(self) -> (BoxIo, BytesMut) {
+        (self.io, self.held)
+    }
+
+    /// Gives memory back that only a busy connection needs.
+    pub(super) fn shrink(&mut self) {
+        self.output.shrink();
+        self.requests = VecDeque::new();
+        if self.held.is_empty() {
+            self.held = BytesMut::new();
+        }
+    }
+
+    fn is_first_request(&self) -> bool {
+        self.requests.is_empty() && !self.output.has_written()
+    }
+}
+
+fn remember(slot: &mut Option<Waker>, cx: &Context<'_>) {
+    if !slot.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+        *slot = Some(cx.waker().clone());
+    }
+}

@@ -1,0 +1,55 @@
+//! The accept loop: one for each bound socket.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use super::tracker::Tracker;
+use crate::connection::{BoxConnectionService, Connection, ConnectionInfo};
+use crate::listener::BoundEndpoint;
+use crate::telemetry::events;
+use crate::transport::is_connection_error;
+
+/// How long accepting rests when the system has no more descriptors or memory to give.
+const REST: Duration = Duration::from_secs(1);
+
+/// Accepts connections and serves each in a task of its own, until told to stop.
+///
+/// Nothing that a connection does ends this loop.
+pub(super) async fn accept(
+    endpoint: Arc<BoundEndpoint>,
+    service: BoxConnectionService,
+    tracker: Tracker,
+    stop: CancellationToken,
+) {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            accepted = endpoint.bound.accept() => accepted,
+        };
+        let accepted = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) if is_connection_error(&error) => continue,
+            Err(error) => {
+                events::accept_failed(&endpoint.name, &error);
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(REST) => continue,
+                }
+            }
+        };
+        let info =
+            ConnectionInfo::new(endpoint.name.clone(), accepted.local, accepted.remote, accepted.reset);
+        let tracked = tracker.track(&info);
+        let served = service.clone().oneshot(Connection::new(accepted.io, info.clone()));
+        tokio::spawn(async move {
+            let _tracked = tracked;
+            if let Err(error) = served.await {
+                events::connection_failed(&info, &error);
+            }
+        });
+    }
+}
