@@ -13,7 +13,10 @@ pub mod connection;
 
 mod http;
 
+pub mod listener;
+
 pub use connection::ConnectionInfo;
 pub use error::{BoxError, Error};
 pub use limits::{Http2Limits, Limits, MinDataRate};
+pub use listener::{Endpoint, KestrelListener};
 pub use protocols::Protocols;

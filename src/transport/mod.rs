@@ -3,11 +3,23 @@
 //! Nothing here knows about HTTP, TLS or layers.
 
 mod io;
+mod options;
+mod tcp;
+mod unix;
 
+use std::fmt;
+use std::io::{Error, ErrorKind, Result};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use socket2::{Socket, Type};
 
 pub use io::BoxIo;
 pub(crate) use io::ResetOnDrop;
+pub use options::SocketOptions;
+pub(crate) use tcp::TcpSocket;
+pub(crate) use unix::UnixSocket;
 
 /// A connection, fresh from its socket.
 #[derive(Debug)]
@@ -17,4 +29,125 @@ pub(crate) struct Accepted {
     pub(crate) local: Option<SocketAddr>,
     pub(crate) remote: Option<SocketAddr>,
     pub(crate) reset: ResetOnDrop,
+}
+
+/// A socket that listens.
+#[derive(Debug)]
+pub(crate) enum Bound {
+    Tcp(TcpSocket),
+    Unix(UnixSocket),
+}
+
+impl Bound {
+    /// Takes a listening socket, TCP or Unix, that another process has opened.
+    pub(crate) fn inherit(descriptor: OwnedFd, options: &SocketOptions) -> Result<Self> {
+        let socket = Socket::from(descriptor);
+        let invalid = |what| Err(Error::new(ErrorKind::InvalidInput, what));
+        if socket.r#type()? != Type::STREAM || !socket.is_listener()? {
+            return invalid("it is no listening stream socket");
+        }
+        let address = socket.local_addr()?;
+        if address.as_socket().is_some() {
+            TcpSocket::inherit(socket, options).map(Self::Tcp)
+        } else if address.is_unix() {
+            // One without a file has no path: an abstract name.
+            let path = address.as_pathname().map_or_else(PathBuf::new, PathBuf::from);
+            UnixSocket::inherit(socket, path).map(Self::Unix)
+        } else {
+            invalid("it is neither a TCP nor a Unix socket")
+        }
+    }
+
+    /// The next connection. Several tasks may wait at once. An error does not mean the end: see
+    /// [`is_connection_error`].
+    pub(crate) async fn accept(&self) -> Result<Accepted> {
+        match self {
+            Self::Tcp(socket) => socket.accept().await,
+            Self::Unix(socket) => socket.accept().await,
+        }
+    }
+
+    pub(crate) fn local_addr(&self) -> BoundAddr {
+        match self {
+            Self::Tcp(socket) => BoundAddr::Tcp(socket.local_addr()),
+            Self::Unix(socket) => BoundAddr::Unix(socket.path().to_owned()),
+        }
+    }
+}
+
+/// Where a socket listens, with its real port.
+///
+/// # Example
+///
+/// ```
+/// use kestrel_rs::KestrelListener;
+/// use kestrel_rs::listener::BoundAddr;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), kestrel_rs::Error> {
+/// let listener = KestrelListener::bind("http://127.0.0.1:0").await?;
+/// let BoundAddr::Tcp(address) = &listener.local_addrs()[0] else { panic!("not TCP") };
+/// assert_ne!(address.port(), 0);
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BoundAddr {
+    /// An IP address and a port.
+    Tcp(SocketAddr),
+    /// The path of a Unix socket; empty for one that was inherited and has none.
+    Unix(PathBuf),
+}
+
+impl BoundAddr {
+    /// The IP address and port; `None` for a Unix socket.
+    pub fn socket_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(address) => Some(*address),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
+/// As the server reports it, but for `https`, which a socket does not know.
+impl fmt::Display for BoundAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "http://{address}"),
+            Self::Unix(path) => write!(f, "http://unix:{}", path.display()),
+        }
+    }
+}
+
+/// Whether an error of `accept` is about one connection, which ended before it was taken: go on at
+/// once. Any other (no descriptors, no memory) comes again until something is freed: pause first.
+pub(crate) fn is_connection_error(error: &Error) -> bool {
+    // accept(2): Linux hands errors of the new connection's network to the caller.
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionAborted
+            | ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionRefused
+            | ErrorKind::HostUnreachable
+            | ErrorKind::NetworkUnreachable
+            | ErrorKind::NetworkDown
+            | ErrorKind::NotConnected
+            | ErrorKind::TimedOut
+            | ErrorKind::Interrupted
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_an_error_of_one_connection_from_one_of_the_machine() {
+        assert!(is_connection_error(&ErrorKind::ConnectionAborted.into()));
+        assert!(is_connection_error(&ErrorKind::ConnectionReset.into()));
+        #[cfg(target_os = "linux")]
+        for errno in [/* ENOMEM */ 12, /* ENFILE */ 23, /* EMFILE */ 24] {
+            assert!(!is_connection_error(&Error::from_raw_os_error(errno)));
+        }
+    }
 }

@@ -1,0 +1,418 @@
+//! Reads an address as Kestrel reads it, or says why not.
+//!
+//! ```text
+//! http://127.0.0.1:5000   that address          http://localhost:5000   127.0.0.1 and [::1]
+//! http://[::1]:0          a port of its own     http://*:80             every address
+//! https://*               port 443              http://unix:/run/x.sock a Unix socket
+//! ```
+//!
+//! # Differences from Kestrel
+//!
+//! Text after the last colon that is no port (`:abc`, `:80.0`, `: 80`, nothing at all) becomes part
+//! of the host there, and a host that is no address means every address: a slip of the pen
+//! listens to the whole network on port 80. Here it is an error, as is any host with a colon or a
+//! bracket that is no IPv6 address.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, ToSocketAddrs};
+use std::os::fd::RawFd;
+use std::os::unix::net::SocketAddr as UnixAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use crate::error::{Error, ErrorKind};
+
+/// Where an endpoint listens, and whether it speaks TLS there.
+///
+/// Its text is the one under which the server reports the endpoint: every address is
+/// `http://[::]:80`, `http://LOCALHOST:5000` is `http://localhost:5000`, port 0 becomes the real
+/// port once it is bound.
+///
+/// # Differences from Kestrel
+///
+/// A port is 1 to 5 digits. What else stands there is an error, where Kestrel listens on every
+/// address, port 80 (or trims it: ` 80`, `+80`). Named pipes are an error on this system when the
+/// address is read, not when it is bound.
+///
+/// # Example
+///
+/// ```
+/// use kestrel_rs::listener::{Address, AddressKind};
+///
+/// let address: Address = "https://www.example.org".parse()?;
+/// assert_eq!(address.kind(), &AddressKind::AnyIp { port: 443 });
+/// assert_eq!(address.to_string(), "https://[::]:443");
+///
+/// let error = "http://localhost:0".parse::<Address>().unwrap_err();
+/// assert!(error.to_string().contains("http://127.0.0.1:0"));
+/// # Ok::<(), kestrel_rs::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Address {
+    kind: AddressKind,
+    https: bool,
+}
+
+/// What an [`Address`] stands for.
+///
+/// # Example
+///
+/// ```
+/// use kestrel_rs::listener::{Address, AddressKind};
+///
+/// let address: Address = "http://unix:/run/app.sock".parse()?;
+/// assert_eq!(address.kind(), &AddressKind::Unix("/run/app.sock".into()));
+/// # Ok::<(), kestrel_rs::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AddressKind {
+    /// One address. Port 0: the system picks one. `[::]` takes IPv4 too.
+    Ip(SocketAddr),
+    /// Both loopback addresses, `127.0.0.1` and `[::1]`.
+    Localhost {
+        /// `localhost`, or the name below it that was written: `shop.localhost`.
+        name: Box<str>,
+        /// The port of both; never 0, since they would get different ones.
+        port: u16,
+    },
+    /// Every address of the machine: `*`, `+`, or any name that is no address. The name does not
+    /// restrict which requests are served.
+    AnyIp {
+        /// The port; for 0 the system picks one.
+        port: u16,
+    },
+    /// A Unix socket at an absolute path.
+    Unix(PathBuf),
+    /// A listening socket that another process opened, by its number.
+    Descriptor(RawFd),
+}
+
+impl Address {
+    pub(super) fn new(kind: AddressKind, https: bool) -> Self {
+        Self { kind, https }
+    }
+
+    /// What it stands for.
+    pub fn kind(&self) -> &AddressKind {
+        &self.kind
+    }
+
+    /// Whether connections here begin with TLS.
+    pub fn is_https(&self) -> bool {
+        self.https
+    }
+
+    /// Why nothing can listen on this address, if so.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        match &self.kind {
+            AddressKind::Localhost { name, port: 0 } => Err(error(
+                self,
+                format_args!(
+                    "{name} is two sockets, which would get two ports; use http://127.0.0.1:0 or http://[::1]:0"
+                ),
+            )),
+            AddressKind::Unix(path) => check_socket_path(path).map_err(|why| error(self, why)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl FromStr for Address {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let kind_of = |(https, kind)| Self { kind, https };
+        let address = parse(text).map(kind_of).map_err(|why| error(&format_args!("{text:?}"), why))?;
+        address.check()?;
+        Ok(address)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.https { "https://" } else { "http://" })?;
+        match &self.kind {
+            AddressKind::Ip(SocketAddr::V4(address)) => write!(f, "{address}"),
+            AddressKind::Ip(SocketAddr::V6(address)) => {
+                f.write_str("[")?;
+                write_ipv6(*address.ip(), f)?;
+                match address.scope_id() {
+                    0 => write!(f, "]:{}", address.port()),
+                    scope => write!(f, "%{scope}]:{}", address.port()),
+                }
+            }
+            AddressKind::Localhost { name, port } => write!(f, "{name}:{port}"),
+            AddressKind::AnyIp { port } => write!(f, "[::]:{port}"),
+            AddressKind::Unix(path) => write!(f, "unix:{}", path.display()),
+            AddressKind::Descriptor(_) => f.write_str("<file handle>"),
+        }
+    }
+}
+
+fn error(address: &dyn fmt::Display, why: impl fmt::Display) -> Error {
+    Error::new(ErrorKind::Address, format!("the address {address} cannot be used: {why}"))
+}
+
+/// What stands behind the scheme, and whether that is https.
+fn parse(text: &str) -> Result<(bool, AddressKind), String> {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return Err("it has no scheme; write it like http://localhost:5000".to_owned());
+    };
+    let https = scheme.eq_ignore_ascii_case("https");
+    if !https && !scheme.eq_ignore_ascii_case("http") {
+        return Err(format!("its scheme is {scheme:?}; only http and https are known"));
+    }
+    // `unix` and `pipe` can be hosts too, with a port.
+    let is_path = |text: &str| parse_port(text.strip_suffix('/').unwrap_or(text)).is_none();
+    if rest.strip_prefix("pipe:").is_some_and(is_path) {
+        return Err("there are no named pipes on this system; use http://unix:/path".to_owned());
+    }
+    if let Some(path) = rest.strip_prefix("unix:").filter(|path| is_path(path)) {
+        return Ok((https, AddressKind::Unix(parse_socket_path(path)?)));
+    }
+    // Without a path, one slash at the end is nothing.
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    if !path.is_empty() {
+        return Err(format!(
+            "it has the path {:?}, but a server listens for all paths; nest the router there instead",
+            format!("/{path}")
+        ));
+    }
+    let (host, port) = split_port(authority, if https { 443 } else { 80 })?;
+    Ok((https, parse_host(host, port)?))
+}
+
+/// Kestrel's form is `unix:/path:/base`, so a colon ends the path, and nothing may come after it.
+fn parse_socket_path(text: &str) -> Result<PathBuf, String> {
+    let (path, base) = text.split_once(':').unwrap_or((text, ""));
+    if !matches!(base, "" | "/") {
+        return Err("a colon ends the path of a Unix socket, and nothing may follow it".to_owned());
+    }
+    if !path.starts_with('/') {
+        return Err("the path of a Unix socket must be absolute, as in http://unix:/run/app.sock".to_owned());
+    }
+    if text.ends_with('/') && base.is_empty() {
+        return Err("the path of a Unix socket names a file and cannot end with a slash".to_owned());
+    }
+    Ok(PathBuf::from(path))
+}
+
+fn check_socket_path(path: &Path) -> Result<(), &'static str> {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    if !path.is_absolute() {
+        Err("the path of a Unix socket must be absolute, as in /run/app.sock")
+    } else if !bytes.contains(&0) && UnixAddr::from_pathname(path).is_err() {
+        Err("the path of a Unix socket may have 107 bytes at most; use a shorter one")
+    } else {
+        Ok(())
+    }
+}
+
+/// Host and port of what stands between `//` and `/`.
+fn split_port(authority: &str, default: u16) -> Result<(&str, u16), String> {
+    let Some((host, port)) = authority.rsplit_once(':') else {
+        return Ok((authority, default));
+    };
+    match parse_port(port) {
+        Some(port) => Ok((host, port)),
+        // The colon is one of a bare address (`::`), or stands in brackets (`[::1]`).
+        None if authority.ends_with(']') || parse_ipv6(authority).is_some() => Ok((authority, default)),
+        None => Err(format!("{port:?} is no port; a port is a number from 0 to 65535")),
+    }
+}
+
+/// One to five digits: what `str::parse` also takes, a sign, is nothing that anybody means.
+fn parse_port(text: &str) -> Option<u16> {
+    let is_number = text.len() <= 5 && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| is_number)
+}
+
+fn parse_host(host: &str, port: u16) -> Result<AddressKind, String> {
+    if host.is_empty() {
+        return Err("it has no host; write * for every address of the machine".to_owned());
+    }
+    if let Some(name) = localhost_name(host) {
+        return Ok(AddressKind::Localhost { name, port });
+    }
+    if let Some((ip, scope)) = parse_ipv6(host) {
+        return Ok(AddressKind::Ip(SocketAddrV6::new(ip, port, 0, scope).into()));
+    }
+    if host.contains([':', '[', ']']) {
+        return Err(format!("{host:?} is no IPv6 address; write one in brackets, like http://[::1]:5000"));
+    }
+    Ok(match parse_ipv4(host) {
+        Some(ip) => AddressKind::Ip(SocketAddr::new(IpAddr::V4(ip), port)),
+        None => AddressKind::AnyIp { port },
+    })
+}
+
+/// `localhost` or a name below it (RFC 6761), as the server reports it: the last label in lower case.
+fn localhost_name(host: &str) -> Option<Box<str>> {
+    const LAST: &str = "localhost";
+    let at = host.len().checked_sub(LAST.len())?;
+    let last = host.get(at..)?;
+    if !last.eq_ignore_ascii_case(LAST) {
+        return None;
+    }
+    let below = &host[..at];
+    (below.is_empty() || (below.len() > 1 && below.ends_with('.'))).then(|| format!("{below}{LAST}").into())
+}
+
+/// An IPv6 address, in brackets or bare, and its zone.
+fn parse_ipv6(host: &str) -> Option<(Ipv6Addr, u32)> {
+    let inside = host.strip_prefix('[').map_or(Some(host), |rest| rest.strip_suffix(']'))?;
+    let (ip, zone) = inside.split_once('%').unwrap_or((inside, ""));
+    Some((ip.parse().ok()?, zone_index(zone)))
+}
+
+/// The number of a network interface; 0, which is none, if there is no such interface.
+fn zone_index(zone: &str) -> u32 {
+    let is_name = zone.bytes().all(|byte| byte.is_ascii_graphic());
+    if zone.is_empty() || !is_name {
+        return 0;
+    }
+    // The one way of the standard library to turn a name into its number; an address is not looked up.
+    let mut found = (format!("fe80::%{zone}"), 0).to_socket_addrs().ok();
+    match found.as_mut().and_then(Iterator::next) {
+        Some(SocketAddr::V6(address)) => address.scope_id(),
+        _ => 0,
+    }
+}
+
+/// An IPv4 address as `inet_aton` reads it: 1 to 4 parts, each decimal, octal (`0177`) or
+/// hexadecimal (`0x7f`), the last one filling what is left.
+fn parse_ipv4(host: &str) -> Option<Ipv4Addr> {
+    let part = |text: &str| {
+        let (digits, radix) = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+            Some(digits) => (digits, 16),
+            None => (text, if text.len() > 1 && text.starts_with('0') { 8 } else { 10 }),
+        };
+        // `from_str_radix` would take a sign.
+        let is_number = digits.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        u32::from_str_radix(digits, radix).ok().filter(|_| is_number)
+    };
+    let parts = host.split('.').map(part).collect::<Option<Vec<_>>>()?;
+    let (last, leading) = parts.split_last()?;
+    if leading.len() > 3 || leading.iter().any(|&part| part > 255) {
+        return None;
+    }
+    // The last part fills what the others leave of 32 bits.
+    let left = [32, 24, 16, 8][leading.len()];
+    let high = leading.iter().fold(0, |high, &part| high << 8 | u64::from(part)) << left;
+    let low = u64::from(*last);
+    (low >> left == 0).then(|| u32::try_from(high | low).ok().map(Ipv4Addr::from_bits)).flatten()
+}
+
+/// As RFC 5952, with the last 32 bits as IPv4 where .NET writes them so.
+fn write_ipv6(ip: Ipv6Addr, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let groups = ip.segments();
+    let embeds_ipv4 = match groups {
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, _] | [0, 0, 0, 0, 0xffff, 0, high, _] => high != 0,
+        [_, _, _, _, 0, 0x5efe, _, _] => true,
+        _ => false,
+    };
+    let shown = if embeds_ipv4 { &groups[..6] } else { &groups[..] };
+    let zeros = longest_zeros(shown);
+    for (i, group) in shown.iter().enumerate() {
+        if zeros.contains(&i) {
+            if i == zeros.start {
+                f.write_str("::")?;
+            }
+        } else {
+            let separator = if i == 0 || i == zeros.end && !zeros.is_empty() { "" } else { ":" };
+            write!(f, "{separator}{group:x}")?;
+        }
+    }
+    if embeds_ipv4 {
+        let separator = if zeros.end == 6 { "" } else { ":" };
+        let [.., a, b, c, d] = ip.octets();
+        write!(f, "{separator}{a}.{b}.{c}.{d}")?;
+    }
+    Ok(())
+}
+
+/// The longest run of two zeros or more, the first of several.
+fn longest_zeros(groups: &[u16]) -> std::ops::Range<usize> {
+    let mut longest = 0..0;
+    let mut start = 0;
+    for (i, group) in groups.iter().enumerate() {
+        if *group != 0 {
+            start = i + 1;
+        } else if i + 1 - start > longest.len().max(1) {
+            longest = start..i + 1;
+        }
+    }
+    longest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn reads(text: &str, display: &str) {
+        assert_eq!(text.parse::<Address>().unwrap().to_string(), display, "{text}");
+    }
+
+    #[track_caller]
+    fn refuses(text: &str, why: &str) {
+        let error = text.parse::<Address>().unwrap_err();
+        assert!(error.is_address());
+        assert!(error.to_string().contains(why), "{error}");
+    }
+
+    #[test]
+    fn reads_the_forms_that_inet_aton_knows() {
+        for text in ["127.1", "0x7f.1", "2130706433", "0177.0.0.1", "127.0.1", "0X7F000001"] {
+            reads(&format!("http://{text}:1"), "http://127.0.0.1:1");
+        }
+        for text in ["256.1.1.1", "1.2.3.4.5", "1.2.3.", "08.1", "4294967296", "1.+2", "0x", "1..2", "1.2.65536"] {
+            reads(&format!("http://{text}:1"), "http://[::]:1");
+        }
+        reads("http://0:1", "http://0.0.0.0:1");
+        reads("http://255.255.65535", "http://255.255.255.255:80");
+    }
+
+    #[test]
+    fn reads_ipv6_in_brackets_and_bare() {
+        reads("http://[2001:DB8:0:0:1::1]:1", "http://[2001:db8::1:0:0:1]:1");
+        reads("http://2001:db8::1:5000", "http://[2001:db8::1]:5000");
+        reads("https://::", "https://[::]:443");
+        reads("http://[::1]", "http://[::1]:80");
+        reads("http://[fe80::5efe:1.2.3.4]:1", "http://[fe80::5efe:1.2.3.4]:1");
+        reads("http://[::ffff:0:0]:1", "http://[::ffff:0:0]:1");
+        reads("http://[1:2:3:4:5:6:7:8]:1", "http://[1:2:3:4:5:6:7:8]:1");
+    }
+
+    #[test]
+    fn reads_a_zone_by_number_and_by_name() {
+        reads("http://[fe80::1%25]:1", "http://[fe80::1%25]:1");
+        reads("http://[fe80::1%no-such-interface]:1", "http://[fe80::1]:1");
+        #[cfg(target_os = "linux")]
+        reads("http://[fe80::1%lo]:1", "http://[fe80::1%1]:1");
+    }
+
+    #[test]
+    fn refuses_what_would_listen_to_everybody_by_accident() {
+        for port in ["", "abc", "80.0", " 80", "80 ", "+80", "-0", "-1", "65536", "000080", "８０", "80?x=1"] {
+            refuses(&format!("http://localhost:{port}"), "is no port");
+        }
+        for host in ["[1:2:3:4:5:6:7:8:9]", "[::1", "::1]", "[]", "[1.2.3.4]", "::1", "a:80", "[::1]:"] {
+            refuses(&format!("http://{host}:80"), "is no IPv6 address");
+        }
+        refuses("http://unix:x", "must be absolute");
+        refuses("http://pipe:x", "named pipes");
+    }
+
+    #[test]
+    fn says_what_to_do() {
+        refuses("localhost:5000", "write it like http://localhost:5000");
+        refuses("ftp://localhost", "\"ftp\"");
+        refuses("http://localhost/base/", "\"/base/\"");
+        refuses("http://localhost:0", "use http://127.0.0.1:0");
+        refuses("http://unix:/a/", "cannot end with a slash");
+        refuses("http://unix:/a:80", "a colon ends the path");
+        refuses(&format!("http://unix:/{}", "a".repeat(107)), "107 bytes at most");
+    }
+}

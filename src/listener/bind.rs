@@ -1,0 +1,138 @@
+//! The sockets of one endpoint, or why there are none.
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::{Address, AddressKind, BoundAddr, Endpoint, SocketOptions};
+use crate::error::{Error, ErrorKind};
+use crate::telemetry::events;
+use crate::transport::{Bound, TcpSocket, UnixSocket};
+
+/// Opens the sockets of an endpoint; also returns the address that they really have.
+pub(super) fn bind(endpoint: &Endpoint, defaults: &SocketOptions) -> Result<(Address, Vec<Bound>), Error> {
+    let options = endpoint.socket_options.as_ref().unwrap_or(defaults);
+    let address = endpoint.address();
+    let bound = match address.kind() {
+        AddressKind::Localhost { port, .. } => {
+            return Ok((address.clone(), bind_localhost(address, *port, options)?));
+        }
+        AddressKind::Ip(ip) => TcpSocket::bind(*ip, options).map(Bound::Tcp),
+        AddressKind::AnyIp { port } => TcpSocket::bind_any_ip(*port, options).map(Bound::Tcp),
+        AddressKind::Unix(path) => UnixSocket::bind(path, endpoint.unix_mode, options).map(Bound::Unix),
+        AddressKind::Descriptor(_) => inherit(endpoint, options),
+    };
+    let bound = bound.map_err(|error| refused(address, address, error))?;
+    let kind = match bound.local_addr() {
+        BoundAddr::Tcp(ip) => AddressKind::Ip(ip),
+        BoundAddr::Unix(path) => AddressKind::Unix(path),
+    };
+    Ok((Address::new(kind, address.is_https()), vec![bound]))
+}
+
+/// Both loopback addresses; one may be missing on this machine, but neither may be taken.
+fn bind_localhost(address: &Address, port: u16, options: &SocketOptions) -> Result<Vec<Bound>, Error> {
+    let mut bound = Vec::with_capacity(2);
+    let mut missing = None;
+    for ip in [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()] {
+        let ip = SocketAddr::new(ip, port);
+        match TcpSocket::bind(ip, options) {
+            Ok(socket) => bound.push(Bound::Tcp(socket)),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                return Err(refused(address, &Address::new(AddressKind::Ip(ip), address.is_https()), error));
+            }
+            Err(error) => missing = Some((ip, error)),
+        }
+    }
+    match missing {
+        Some((_, error)) if bound.is_empty() => Err(refused(address, address, error)),
+        Some((ip, error)) => {
+            events::loopback_unavailable(address, ip, &error);
+            Ok(bound)
+        }
+        None => Ok(bound),
+    }
+}
+
+fn inherit(endpoint: &Endpoint, options: &SocketOptions) -> io::Result<Bound> {
+    // `Endpoint` is `Clone`, so its socket may be wanted again.
+    let descriptor = endpoint.descriptor.as_ref().ok_or(io::ErrorKind::NotFound)?;
+    Bound::inherit(descriptor.try_clone()?, options)
+}
+
+/// What to tell somebody whose server does not start. `socket` is the one of `address` that failed.
+fn refused(address: &Address, socket: &Address, error: io::Error) -> Error {
+    let text = if address == socket {
+        format!("cannot listen on {}: {}", Name(address), advice(address, &error))
+    } else {
+        format!("cannot listen on {socket}, which {address} needs: {}", advice(socket, &error))
+    };
+    Error::new(ErrorKind::Bind, text).with_source(error)
+}
+
+fn advice(address: &Address, error: &io::Error) -> String {
+    let advice = match (error.kind(), address.kind()) {
+        (io::ErrorKind::AddrInUse, AddressKind::Unix(path)) => {
+            return format!(
+                "somebody listens there already; see who with `ss -lxp src {}`, or use another path",
+                path.display()
+            );
+        }
+        (io::ErrorKind::AlreadyExists, AddressKind::Unix(_)) => {
+            "a file is there that is no socket; move it away, or use another path"
+        }
+        (io::ErrorKind::NotFound, AddressKind::Unix(_)) => "its folder does not exist; create it first",
+        (io::ErrorKind::PermissionDenied, AddressKind::Unix(_)) => {
+            "this user may not create files in its folder, or not replace the file that is there"
+        }
+        (io::ErrorKind::AddrInUse, _) => {
+            "the port is in use, by another process or another endpoint of this one; see which with `ss -ltnp`, or use another port"
+        }
+        (io::ErrorKind::PermissionDenied, _) => {
+            "permission denied; a port below 1024 needs CAP_NET_BIND_SERVICE (systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE), or use a higher port"
+        }
+        (io::ErrorKind::AddrNotAvailable, _) => {
+            "no interface of this machine has this address; see which there are with `ip address`"
+        }
+        (io::ErrorKind::InvalidInput, AddressKind::Ip(SocketAddr::V6(ip)))
+            if ip.ip().is_unicast_link_local() && ip.scope_id() == 0 =>
+        {
+            "a link-local address needs its interface, as in [fe80::1%eth0]"
+        }
+        _ => return error.to_string(),
+    };
+    advice.to_owned()
+}
+
+/// A descriptor has no address, but a number.
+struct Name<'a>(&'a Address);
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.kind() {
+            AddressKind::Descriptor(number) => write!(f, "descriptor {number}"),
+            _ => fmt::Display::fmt(self.0, f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_the_address_and_says_what_to_do() {
+        for (endpoint, kind, expected) in [
+            (Endpoint::any_ip(80), io::ErrorKind::PermissionDenied, "CAP_NET_BIND_SERVICE"),
+            (Endpoint::ip(([192, 0, 2, 1], 80)), io::ErrorKind::AddrNotAvailable, "no interface"),
+            (Endpoint::localhost(80), io::ErrorKind::AddrInUse, "ss -ltnp"),
+            (Endpoint::unix("/run/x"), io::ErrorKind::NotFound, "folder does not exist"),
+        ] {
+            let address = endpoint.address();
+            let error = refused(address, address, kind.into());
+            assert!(error.is_bind());
+            let text = error.to_string();
+            assert!(text.contains(&address.to_string()) && text.contains(expected), "{text}");
+        }
+    }
+}

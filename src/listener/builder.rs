@@ -1,0 +1,110 @@
+//! Makes sockets of endpoints, all or none.
+
+use std::sync::Arc;
+
+use super::bind::bind;
+use super::{BoundEndpoint, Endpoint, KestrelListener, SocketOptions};
+use crate::error::{Error, ErrorKind};
+use crate::limits::Limits;
+
+/// Collects endpoints and what they have in common.
+///
+/// Setters consume and return the builder, so that they chain.
+///
+/// # Defaults
+///
+/// | option | default |
+/// |---|---|
+/// | [`endpoint`](Self::endpoint) | `http://localhost:5000`, if none is added |
+/// | [`limits`](Self::limits) | [`Limits::default`] |
+/// | [`socket_options`](Self::socket_options) | [`SocketOptions::default`] |
+///
+/// # Example
+///
+/// ```
+/// use kestrel_rs::{Endpoint, KestrelListener};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let builder = KestrelListener::builder()
+///     .endpoint(Endpoint::ip(([127, 0, 0, 1], 0)))
+///     .endpoint(Endpoint::unix("relative.sock"));
+/// let error = builder.bind().await.unwrap_err();
+/// assert!(error.to_string().contains("must be absolute"));
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Builder {
+    endpoints: Vec<Endpoint>,
+    limits: Limits,
+    socket_options: SocketOptions,
+}
+
+impl Builder {
+    /// Adds an endpoint. With none, the server listens on `http://localhost:5000`.
+    pub fn endpoint(mut self, endpoint: Endpoint) -> Self {
+        self.endpoints.push(endpoint);
+        self
+    }
+
+    /// The limits of endpoints that have none of their own; default [`Limits::default`].
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How the sockets of endpoints without options of their own are set up; default
+    /// [`SocketOptions::default`].
+    pub fn socket_options(mut self, options: SocketOptions) -> Self {
+        self.socket_options = options;
+        self
+    }
+
+    /// Listens on all endpoints, or on none: whatever fails, everything that was bound before it is
+    /// closed again, and the error names the address and what to do.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a Tokio runtime with I/O enabled.
+    #[expect(clippy::unused_async, reason = "needs a runtime, and a resolver may come")]
+    pub async fn bind(mut self) -> Result<KestrelListener, Error> {
+        if self.endpoints.is_empty() {
+            self.endpoints.push(Endpoint::localhost(5000));
+        }
+        // What can be known before the first socket is opened.
+        for endpoint in &self.endpoints {
+            self.check(endpoint)?;
+        }
+        let limits = Arc::new(self.limits);
+        let mut addresses = Vec::with_capacity(self.endpoints.len());
+        let mut endpoints = Vec::with_capacity(self.endpoints.len());
+        for endpoint in self.endpoints {
+            let (address, sockets) = bind(&endpoint, &self.socket_options)?;
+            let name = Arc::<str>::from(address.to_string());
+            let limits = endpoint.limits.map_or_else(|| Arc::clone(&limits), Arc::new);
+            endpoints.extend(sockets.into_iter().map(|bound| BoundEndpoint {
+                bound,
+                name: Arc::clone(&name),
+                limits: Arc::clone(&limits),
+                protocols: endpoint.protocols,
+                layers: endpoint.layers.clone(),
+                https: address.is_https(),
+            }));
+            addresses.push(address);
+        }
+        Ok(KestrelListener { addresses, endpoints })
+    }
+
+    fn check(&self, endpoint: &Endpoint) -> Result<(), Error> {
+        endpoint.check()?;
+        let address = endpoint.address();
+        let wrong = |what: String| Err(Error::new(ErrorKind::Option, format!("{address}: {what}")));
+        if address.is_https() {
+            return wrong("this build has no TLS; use http".to_owned());
+        }
+        match self.limits.check() {
+            Err(error) if endpoint.limits.is_none() => wrong(error.to_string()),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! One endpoint: an address, and what is special about it.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use tower::{Layer, Service};
+
+use super::{Address, AddressKind, SocketOptions};
+use crate::connection::{BoxConnectionService, Connection, wrap};
+use crate::error::{BoxError, Error, ErrorKind};
+use crate::limits::Limits;
+use crate::protocols::Protocols;
+
+/// An address to listen on, and what is special about it: protocols, limits, connection layers.
+///
+/// Setters consume and return the endpoint, so that they chain. A value that an option cannot have
+/// is reported by [`check`](Self::check), which [`bind`](super::Builder::bind) calls.
+///
+/// # Defaults
+///
+/// | option | default |
+/// |---|---|
+/// | [`protocols`](Self::protocols) | HTTP/1.1 and HTTP/2 |
+/// | [`limits`](Self::limits) | those of the [`Builder`](super::Builder::limits) |
+/// | [`layer`](Self::layer) | none |
+/// | [`socket_options`](Self::socket_options) | those of the [`Builder`](super::Builder::socket_options) |
+/// | [`unix_mode`](Self::unix_mode) | what the umask of the process leaves |
+///
+/// # Differences from Kestrel
+///
+/// A file that a dead server left at the path of a Unix socket is replaced, and its mode can be
+/// set; in Kestrel the address is "in use", and the mode is fixed. This build has no TLS: an
+/// `https` address can be read, not bound.
+///
+/// # Example
+///
+/// ```
+/// use kestrel_rs::connection::ConnectionLimitLayer;
+/// use kestrel_rs::{Endpoint, Limits, Protocols};
+///
+/// let public = Endpoint::any_ip(80).layer(ConnectionLimitLayer::new(5_000));
+/// let private = Endpoint::unix("/run/app.sock")
+///     .unix_mode(0o660)
+///     .protocols(Protocols::HTTP1)
+///     .limits(Limits::default().max_request_body_size(None));
+/// assert_eq!(private.address().to_string(), "http://unix:/run/app.sock");
+/// ```
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    pub(super) address: Address,
+    /// The socket itself, where somebody else has opened it.
+    pub(super) descriptor: Option<Arc<OwnedFd>>,
+    pub(super) protocols: Protocols,
+    pub(super) limits: Option<Limits>,
+    pub(super) layers: ConnectionLayers,
+    pub(super) socket_options: Option<SocketOptions>,
+    pub(super) unix_mode: Option<u32>,
+}
+
+impl Endpoint {
+    /// The endpoint that an address such as `http://*:80` means; see [`Address`].
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use kestrel_rs::Endpoint;
+    ///
+    /// let endpoint = Endpoint::parse("http://unix:/run/app.sock")?;
+    /// assert!(Endpoint::parse("http://localhost:").unwrap_err().is_address());
+    /// # Ok::<(), kestrel_rs::Error>(())
+    /// ```
+    pub fn parse(address: &str) -> Result<Self, Error> {
+        Ok(Self::new(address.parse()?))
+    }
+
+    /// One IP address. For port 0 the system picks one; `[::]` takes IPv4 too.
+    pub fn ip(address: impl Into<SocketAddr>) -> Self {
+        Self::new(Address::new(AddressKind::Ip(address.into()), false))
+    }
+
+    /// Both loopback addresses, `127.0.0.1` and `[::1]`. Port 0 is an error at `bind`: they would
+    /// get different ones.
+    pub fn localhost(port: u16) -> Self {
+        Self::new(Address::new(AddressKind::Localhost { name: "localhost".into(), port }, false))
+    }
+
+    /// Every address of the machine, IPv4 and IPv6; IPv4 alone where there is no IPv6. For port 0
+    /// the system picks one.
+    pub fn any_ip(port: u16) -> Self {
+        Self::new(Address::new(AddressKind::AnyIp { port }, false))
+    }
+
+    /// A Unix socket at an absolute path of at most 107 bytes.
+    ///
+    /// The file is made by `bind`, in place of one that a dead server has left, and removed at the
+    /// end. A socket on which somebody answers, and any other file, is left alone: an error.
+    pub fn unix(path: impl Into<PathBuf>) -> Self {
+        Self::new(Address::new(AddressKind::Unix(path.into()), false))
+    }
+
+    /// A socket, TCP or Unix, on which another process has called `listen`.
+    ///
+    /// The endpoint owns it from now on. The file of a Unix socket is not removed at the end.
+    ///
+    /// # Differences from Kestrel
+    ///
+    /// There it is a number, which can be wrong. Here it is an open descriptor; that it is a
+    /// listening socket is found out at `bind`.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use kestrel_rs::{Endpoint, KestrelListener};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let socket = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let address = socket.local_addr()?;
+    ///
+    /// let endpoint = Endpoint::descriptor(socket);
+    /// let listener = KestrelListener::builder().endpoint(endpoint).bind().await?;
+    /// assert_eq!(listener.local_addrs()[0].socket_addr(), Some(address));
+    /// # Ok(()) }
+    /// ```
+    pub fn descriptor(socket: impl Into<OwnedFd>) -> Self {
+        let socket = socket.into();
+        let address = Address::new(AddressKind::Descriptor(socket.as_raw_fd()), false);
+        Self { descriptor: Some(Arc::new(socket)), ..Self::new(address) }
+    }
+
+    /// The sockets that systemd has opened for this process (`Sockets=` of its unit), in the order
+    /// of the unit; none if it was not started so (`LISTEN_PID` is not this process).
+    ///
+    /// Call it once, before the process has other threads: it takes `LISTEN_PID` and `LISTEN_FDS`
+    /// out of the environment, so that no child takes the sockets for its own. A second call finds
+    /// none.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use kestrel_rs::{Endpoint, KestrelListener};
+    ///
+    /// let mut builder = KestrelListener::builder();
+    /// for endpoint in Endpoint::systemd()? {
+    ///     builder = builder.endpoint(endpoint);
+    /// }
+    /// # Ok::<(), kestrel_rs::Error>(())
+    /// ```
+    pub fn systemd() -> Result<Vec<Self>, Error> {
+        // `listenfd` would also take sockets that name no process.
+        let ours = std::env::var("LISTEN_PID").is_ok_and(|pid| pid == std::process::id().to_string());
+        if !ours {
+            return Ok(Vec::new());
+        }
+        let mut sockets = listenfd::ListenFd::from_env();
+        (0..sockets.len())
+            .filter_map(|i| match sockets.take_tcp_listener(i) {
+                Ok(socket) => socket.map(|socket| Ok(Self::descriptor(socket))),
+                Err(_) => match sockets.take_unix_listener(i) {
+                    Ok(socket) => socket.map(|socket| Ok(Self::descriptor(socket))),
+                    Err(error) => Some(Err(Error::new(
+                        ErrorKind::Bind,
+                        format!(
+                            "socket {i} from systemd is neither TCP nor a Unix stream; use ListenStream= for it"
+                        ),
+                    )
+                    .with_source(error))),
+                },
+            })
+            .collect()
+    }
+
+    /// The versions of HTTP that are spoken here; default HTTP/1.1 and HTTP/2.
+    pub fn protocols(mut self, protocols: Protocols) -> Self {
+        self.protocols = protocols;
+        self
+    }
+
+    /// The limits of this endpoint, in place of all of the listener's; default: the listener's.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = Some(limits);
+        self
+    }
+
+    /// Puts a layer around the connections of this endpoint, inside those added before: the first
+    /// added is outermost, as with `ServiceBuilder` and Kestrel's `Use`, and unlike
+    /// [`axum::Router::layer`]. Each bound socket gets its own; `localhost` has two.
+    pub fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<BoxConnectionService> + Send + Sync + 'static,
+        L::Service: Service<Connection, Response = (), Error: Into<BoxError>, Future: Send + 'static>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.layers.0.push(Arc::new(move |service| wrap(&layer, service)));
+        self
+    }
+
+    /// How the sockets are set up, in place of all of the listener's options; default: the
+    /// listener's.
+    pub fn socket_options(mut self, options: SocketOptions) -> Self {
+        self.socket_options = Some(options);
+        self
+    }
+
+    /// The permissions of the file of a Unix socket, at most `0o777`; default: what the umask
+    /// leaves. A client needs the right to write.
+    ///
+    /// They are set before anybody can connect. On an endpoint that makes no such file this is an
+    /// error at `bind`.
+    pub fn unix_mode(mut self, mode: u32) -> Self {
+        self.unix_mode = Some(mode);
+        self
+    }
+
+    /// Where this endpoint listens.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Whether this endpoint can be at all: its address, its mode, its limits.
+    pub fn check(&self) -> Result<(), Error> {
+        self.address.check()?;
+        let wrong = |what: String| Err(Error::new(ErrorKind::Option, format!("{}: {what}", self.address)));
+        if let Some(mode) = self.unix_mode {
+            if mode > 0o777 {
+                return wrong(format!("unix_mode: {mode:#o} is not allowed; at most 0o777 is"));
+            }
+            if !matches!(self.address.kind(), AddressKind::Unix(_)) {
+                return wrong("unix_mode: only a Unix socket made here has a file".to_owned());
+            }
+        }
+        match self.limits.as_ref().map(Limits::check) {
+            Some(Err(error)) => wrong(error.to_string()),
+            _ => Ok(()),
+        }
+    }
+
+    fn new(address: Address) -> Self {
+        Self {
+            address,
+            descriptor: None,
+            protocols: Protocols::default(),
+            limits: None,
+            layers: ConnectionLayers::default(),
+            socket_options: None,
+            unix_mode: None,
+        }
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = Error;
+
+    fn from_str(address: &str) -> Result<Self, Error> {
+        Self::parse(address)
+    }
+}
+
+/// The layers of an endpoint, the first one outermost.
+#[derive(Clone, Default)]
+pub(crate) struct ConnectionLayers(Vec<Arc<WrapFn>>);
+
+type WrapFn = dyn Fn(BoxConnectionService) -> BoxConnectionService + Send + Sync;
+
+impl ConnectionLayers {
+    /// Puts all of them around the service that is to be innermost. Call it once for each socket,
+    /// so that no two share a layer's state.
+    pub(crate) fn wrap(&self, innermost: BoxConnectionService) -> BoxConnectionService {
+        self.0.iter().rev().fold(innermost, |service, layer| layer(service))
+    }
+}
+
+impl fmt::Debug for ConnectionLayers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ConnectionLayers({})", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use tower::{ServiceExt, service_fn};
+
+    use super::*;
+    use crate::connection::{BoxIo, ConnectionInfo, Next, from_fn};
+
+    #[tokio::test]
+    async fn the_first_layer_is_outermost() {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let note = |name: &'static str| {
+            let seen = Arc::clone(&seen);
+            from_fn(move |connection: Connection, next: Next| {
+                seen.lock().unwrap().push(name);
+                next.run(connection)
+            })
+        };
+        let endpoint = Endpoint::any_ip(80).layer(note("first")).layer(note("second"));
+        let innermost = service_fn(|_: Connection| async { Ok::<(), BoxError>(()) });
+        let service = endpoint.layers.wrap(BoxConnectionService::new(innermost));
+        let info = ConnectionInfo::new("test".into(), None, None, crate::transport::ResetOnDrop::default());
+        service.oneshot(Connection::new(BoxIo::new(tokio::io::empty()), info)).await.unwrap();
+        assert_eq!(*seen.lock().unwrap(), ["first", "second"]);
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_with_its_endpoint() {
+        for (endpoint, expected) in [
+            (Endpoint::unix("/x").unix_mode(0o1777), "http://unix:/x: unix_mode: 0o1777"),
+            (Endpoint::any_ip(80).unix_mode(0o600), "http://[::]:80: unix_mode"),
+            (
+                Endpoint::any_ip(80).limits(Limits::default().max_request_header_count(0)),
+                "http://[::]:80: max_request_header_count",
+            ),
+        ] {
+            let error = endpoint.check().unwrap_err();
+            assert!(error.is_option() && error.to_string().starts_with(expected), "{error}");
+        }
+        for endpoint in [Endpoint::localhost(0), Endpoint::unix("x"), Endpoint::unix("")] {
+            assert!(endpoint.check().unwrap_err().is_address());
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Unix sockets: a listening socket, and the file that stands for it.
+
+use std::fs::{self, Metadata, Permissions};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use socket2::{Domain, SockAddr, Socket, Type};
+use tokio::net::UnixListener;
+
+use super::{Accepted, BoxIo, ResetOnDrop, SocketOptions};
+use crate::telemetry::events;
+
+#[derive(Debug)]
+pub(crate) struct UnixSocket {
+    listener: UnixListener,
+    path: PathBuf,
+    /// `None` for a socket that somebody else made.
+    _file: Option<SocketFile>,
+}
+
+impl UnixSocket {
+    /// Listens at `path`. A file that a server left there when it died is replaced.
+    ///
+    /// Nobody can connect before the file has its `mode`.
+    pub(crate) fn bind(path: &Path, mode: Option<u32>, options: &SocketOptions) -> io::Result<Self> {
+        let address = SockAddr::unix(path)?;
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        remove_stale(path, &address)?;
+        socket.bind(&address)?;
+        let file = SocketFile::made_at(path)?;
+        if let Some(mode) = mode {
+            fs::set_permissions(path, Permissions::from_mode(mode))?;
+        }
+        socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
+        Self::from_listening(socket, path.to_owned(), Some(file))
+    }
+
+    /// Takes a socket that another process has bound and listens on; its file stays that process's.
+    pub(super) fn inherit(socket: Socket, path: PathBuf) -> io::Result<Self> {
+        Self::from_listening(socket, path, None)
+    }
+
+    fn from_listening(socket: Socket, path: PathBuf, file: Option<SocketFile>) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Ok(Self { listener: UnixListener::from_std(socket.into())?, path, _file: file })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) async fn accept(&self) -> io::Result<Accepted> {
+        let (stream, _) = self.listener.accept().await?;
+        // There is no reset on a Unix socket; the client sees the end of the stream.
+        Ok(Accepted { io: BoxIo::new(stream), local: None, remote: None, reset: ResetOnDrop::default() })
+    }
+}
+
+/// Removes the file of a dead server, and nothing else.
+///
+/// A server between its `bind` and its `listen` looks dead; two that start at the same path at the
+/// same moment are not told apart.
+fn remove_stale(path: &Path, address: &SockAddr) -> io::Result<()> {
+    let Ok(found) = fs::symlink_metadata(path) else {
+        return Ok(());
+    };
+    if !found.file_type().is_socket() {
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "a file is there that is no socket"));
+    }
+    let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // A server whose backlog is full would let the probe wait.
+    probe.set_nonblocking(true)?;
+    match probe.connect(address) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            events::stale_socket_removed(path);
+            fs::remove_file(path)
+        }
+        // Whatever else: somebody answers, or it cannot be known, and `bind` says "in use".
+        _ => Ok(()),
+    }
+}
+
+/// The file of a socket, removed when this is dropped if it is still the same file.
+#[derive(Debug)]
+struct SocketFile {
+    path: PathBuf,
+    id: (u64, u64),
+}
+
+impl SocketFile {
+    fn made_at(path: &Path) -> io::Result<Self> {
+        Ok(Self { path: path.to_owned(), id: id(&fs::symlink_metadata(path)?) })
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        match fs::symlink_metadata(&self.path) {
+            Ok(found) if id(&found) == self.id => {
+                if let Err(error) = fs::remove_file(&self.path) {
+                    events::socket_not_removed(&self.path, &error);
+                }
+            }
+            // Another server stands there now, or nobody.
+            _ => {}
+        }
+    }
+}
+
+fn id(file: &Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
+}
