@@ -239,7 +239,9 @@ fn parse_host(host: &str, port: u16) -> Result<AddressKind, String> {
         return Ok(AddressKind::Ip(SocketAddrV6::new(ip, port, 0, scope).into()));
     }
     if host.contains([':', '[', ']']) {
-        return Err(format!("{host:?} is no IPv6 address; write one in brackets, like http://[::1]:5000"));
+        return Err(format!(
+            "the host {host:?} has a colon or a bracket and is no IPv6 address; write one in brackets, like http://[::1]:5000"
+        ));
     }
     Ok(match parse_ipv4(host) {
         Some(ip) => AddressKind::Ip(SocketAddr::new(IpAddr::V4(ip), port)),
@@ -367,7 +369,9 @@ mod tests {
         for text in ["127.1", "0x7f.1", "2130706433", "0177.0.0.1", "127.0.1", "0X7F000001"] {
             reads(&format!("http://{text}:1"), "http://127.0.0.1:1");
         }
-        for text in ["256.1.1.1", "1.2.3.4.5", "1.2.3.", "08.1", "4294967296", "1.+2", "0x", "1..2", "1.2.65536"] {
+        for text in
+            ["256.1.1.1", "1.2.3.4.5", "1.2.3.", "08.1", "4294967296", "1.+2", "0x", "1..2", "1.2.65536"]
+        {
             reads(&format!("http://{text}:1"), "http://[::]:1");
         }
         reads("http://0:1", "http://0.0.0.0:1");
@@ -395,14 +399,17 @@ mod tests {
 
     #[test]
     fn refuses_what_would_listen_to_everybody_by_accident() {
-        for port in ["", "abc", "80.0", " 80", "80 ", "+80", "-0", "-1", "65536", "000080", "８０", "80?x=1"] {
+        for port in ["", "abc", "80.0", " 80", "80 ", "+80", "-0", "-1", "65536", "000080", "８０", "80?x=1"]
+        {
             refuses(&format!("http://localhost:{port}"), "is no port");
         }
-        for host in ["[1:2:3:4:5:6:7:8:9]", "[::1", "::1]", "[]", "[1.2.3.4]", "::1", "a:80", "[::1]:"] {
+        for host in ["[1:2:3:4:5:6:7:8:9]", "[::1", "::1]", "[]", "[1.2.3.4]", "a:80", "[::1]:"] {
             refuses(&format!("http://{host}:80"), "is no IPv6 address");
         }
+        refuses("http://::1", "write one in brackets");
         refuses("http://unix:x", "must be absolute");
         refuses("http://pipe:x", "named pipes");
+        reads("http://unix:8080", "http://[::]:8080");
     }
 
     #[test]

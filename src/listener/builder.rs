@@ -102,9 +102,11 @@ impl Builder {
         if address.is_https() {
             return wrong("this build has no TLS; use http".to_owned());
         }
-        match self.limits.check() {
-            Err(error) if endpoint.limits.is_none() => wrong(error.to_string()),
-            _ => Ok(()),
+        let options = endpoint.socket_options.as_ref().unwrap_or(&self.socket_options);
+        let limits = endpoint.limits.as_ref().unwrap_or(&self.limits);
+        match limits.check().and_then(|()| options.check()) {
+            Err(error) => wrong(error.to_string()),
+            Ok(()) => Ok(()),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::error::{Error, ErrorKind};
+
 /// How sockets are set up.
 ///
 /// Setters consume and return the options, so that they chain.
@@ -75,5 +77,16 @@ impl SocketOptions {
     pub fn with_reuse_port(mut self) -> Self {
         self.reuse_port = true;
         self
+    }
+
+    /// Whether all values can be.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        match self.keepalive {
+            Some(after) if after < Duration::from_secs(1) => Err(Error::new(
+                ErrorKind::Option,
+                format!("keepalive: {after:?} is not allowed; give at least 1 s, or None"),
+            )),
+            _ => Ok(()),
+        }
     }
 }

@@ -176,7 +176,10 @@ mod tests {
             }
             drop(accepted.io);
             let end = client.read(&mut [0; 1]).await;
-            assert_eq!(end.map_err(|error| error.kind()), if reset { Err(io::ErrorKind::ConnectionReset) } else { Ok(0) });
+            assert_eq!(
+                end.map_err(|error| error.kind()),
+                if reset { Err(io::ErrorKind::ConnectionReset) } else { Ok(0) }
+            );
         }
     }
 

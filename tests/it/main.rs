@@ -1,0 +1,3 @@
+//! Tests over real sockets, through the public API.
+
+mod listener;
