@@ -6,12 +6,12 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-use kestrel_rs::listener::{Address, AddressKind};
+use kestrel_rs::listener::{Address, AddressKind, Builder};
 use kestrel_rs::{Endpoint, KestrelListener};
 use serde_json::Value;
 
 /// What differs on purpose, or is not replayed: reason, how many of the recorded cases, which.
-const DIFFERENCES: &[(&str, usize, fn(&Case) -> bool)] = &[
+const DIFFERENCES: &[Difference] = &[
     ("port-nonsense: what is no port is an error, not part of a host that means every address", 152, no_port),
     ("port-nonsense: a host with a colon or bracket that is no IPv6 address is an error", 32, no_ipv6),
     ("there are no named pipes on this system: refused when read, not when bound", 15, named_pipe),
@@ -19,6 +19,8 @@ const DIFFERENCES: &[(&str, usize, fn(&Case) -> bool)] = &[
     ("there is no such method, or the type of its argument has no such value", 13, impossible),
     ("lists of addresses belong to configuration", 90, configuration),
 ];
+
+type Difference = (&'static str, usize, fn(&Case) -> bool);
 
 struct Case {
     id: String,
@@ -105,10 +107,11 @@ fn configuration(case: &Case) -> bool {
 #[tokio::test]
 async fn addresses_are_read_and_reported_as_kestrel_does() {
     let other = std::env::var_os("KESTREL_REFERENCE").map(PathBuf::from);
-    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/facts");
-    let file = other.as_deref().unwrap_or(&here).join("addresses.json");
-    let Ok(text) = std::fs::read_to_string(&file) else {
-        assert!(other.is_some(), "{} is missing", file.display());
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference");
+    let folder = other.as_deref().unwrap_or(&here);
+    let files = ["facts/addresses.json", "addresses.json"].map(|file| folder.join(file));
+    let Some(text) = files.iter().find_map(|file| std::fs::read_to_string(file).ok()) else {
+        assert!(other.is_some(), "{} is missing", files[0].display());
         return;
     };
     let cases: Vec<Value> = serde_json::from_str(&text).unwrap();
@@ -255,7 +258,7 @@ async fn bound(case: &Case) -> Result<(), String> {
 
     let result = match endpoints.into_iter().collect::<Result<Vec<_>, _>>() {
         Ok(endpoints) => {
-            endpoints.into_iter().fold(KestrelListener::builder(), |all, one| all.endpoint(one)).bind().await
+            endpoints.into_iter().fold(KestrelListener::builder(), Builder::endpoint).bind().await
         }
         Err(error) => Err(error),
     };
