@@ -303,7 +303,10 @@ fn parse_ipv4(host: &str) -> Option<Ipv4Addr> {
     let left = [32, 24, 16, 8][leading.len()];
     let high = leading.iter().fold(0, |high, &part| high << 8 | u64::from(part)) << left;
     let low = u64::from(*last);
-    (low >> left == 0).then(|| u32::try_from(high | low).ok().map(Ipv4Addr::from_bits)).flatten()
+    if low >> left != 0 {
+        return None;
+    }
+    u32::try_from(high | low).ok().map(Ipv4Addr::from_bits)
 }
 
 /// As RFC 5952, with the last 32 bits as IPv4 where .NET writes them so.
@@ -328,8 +331,8 @@ fn write_ipv6(ip: Ipv6Addr, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     }
     if embeds_ipv4 {
         let separator = if zeros.end == 6 { "" } else { ":" };
-        let [.., a, b, c, d] = ip.octets();
-        write!(f, "{separator}{a}.{b}.{c}.{d}")?;
+        let [.., high, low] = groups;
+        write!(f, "{separator}{}", Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))?;
     }
     Ok(())
 }

@@ -66,7 +66,7 @@ impl Builder {
     /// # Panics
     ///
     /// Outside of a Tokio runtime with I/O enabled.
-    #[expect(clippy::unused_async, reason = "needs a runtime, and a resolver may come")]
+    #[expect(clippy::unused_async, reason = "needs a runtime, which an async function says best")]
     pub async fn bind(mut self) -> Result<KestrelListener, Error> {
         if self.endpoints.is_empty() {
             self.endpoints.push(Endpoint::localhost(5000));

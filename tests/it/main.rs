@@ -1,0 +1,5 @@
+//! Tests over real sockets, through the public API.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
+mod listener;
