@@ -19,6 +19,9 @@ pub mod listener;
 
 mod server;
 
+#[cfg(feature = "test-util")]
+pub mod test;
+
 pub use connection::ConnectionInfo;
 pub use error::{BoxError, Error};
 pub use limits::{Http2Limits, Limits, MinDataRate};

@@ -85,6 +85,11 @@ impl KestrelListener {
         self.endpoints.iter().map(|endpoint| endpoint.bound.local_addr()).collect()
     }
 
+    #[cfg(feature = "test-util")]
+    pub(crate) fn in_memory(endpoint: BoundEndpoint) -> Self {
+        Self { addresses: Vec::new(), endpoints: vec![endpoint] }
+    }
+
     pub(crate) fn into_endpoints(self) -> Vec<BoundEndpoint> {
         self.endpoints
     }

@@ -202,6 +202,9 @@ async fn run(listener: KestrelListener, app: impl App, signal: Signal, timeout: 
     let tracker = Tracker::default();
     let stop = CancellationToken::new();
     let accepting = tokio_util::task::TaskTracker::new();
+    for address in listener.addresses() {
+        events::now_listening(&address);
+    }
     let endpoints = listener.into_endpoints();
     // One count for the server, by the most that any of its endpoints allows.
     let upgrades = endpoints.iter().map(|endpoint| endpoint.limits.max_concurrent_upgraded_connections);
@@ -209,7 +212,6 @@ async fn run(listener: KestrelListener, app: impl App, signal: Signal, timeout: 
         Arc::new(UpgradeLimit::new(upgrades.max_by_key(|limit| limit.unwrap_or(usize::MAX)).flatten()));
     for endpoint in endpoints {
         let service = pipeline::connections(&endpoint, &app, &upgrades);
-        events::now_listening(&endpoint.name);
         let endpoint = Arc::new(endpoint);
         accepting.spawn(accept::accept(endpoint, service, tracker.clone(), stop.clone()));
     }

@@ -30,7 +30,7 @@ pub(crate) fn accept_failed(endpoint: &str, error: &std::io::Error) {
 }
 
 /// The server is ready.
-pub(crate) fn now_listening(endpoint: &str) {
+pub(crate) fn now_listening(endpoint: &dyn Display) {
     tracing::info!(target: "kestrel_rs", "now listening on {endpoint}");
     if !tracing::dispatcher::has_been_set() {
         // Nobody listens to events, and whoever runs their first program should not wonder.

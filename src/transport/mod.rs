@@ -3,6 +3,8 @@
 //! Nothing here knows about HTTP, TLS or layers.
 
 mod io;
+#[cfg(feature = "test-util")]
+mod memory;
 mod options;
 mod tcp;
 mod unix;
@@ -17,6 +19,8 @@ use socket2::{Socket, Type};
 
 pub use io::BoxIo;
 pub(crate) use io::{ResetOnDrop, Rewind};
+#[cfg(feature = "test-util")]
+pub(crate) use memory::{MemoryConnector, MemorySocket, MemoryStream, socket as memory_socket};
 pub use options::SocketOptions;
 pub(crate) use tcp::TcpSocket;
 pub(crate) use unix::UnixSocket;
@@ -36,6 +40,8 @@ pub(crate) struct Accepted {
 pub(crate) enum Bound {
     Tcp(TcpSocket),
     Unix(UnixSocket),
+    #[cfg(feature = "test-util")]
+    Memory(MemorySocket),
 }
 
 impl Bound {
@@ -64,6 +70,8 @@ impl Bound {
         match self {
             Self::Tcp(socket) => socket.accept().await,
             Self::Unix(socket) => socket.accept().await,
+            #[cfg(feature = "test-util")]
+            Self::Memory(socket) => socket.accept().await,
         }
     }
 
@@ -71,6 +79,8 @@ impl Bound {
         match self {
             Self::Tcp(socket) => BoundAddr::Tcp(socket.local_addr()),
             Self::Unix(socket) => BoundAddr::Unix(socket.path().to_owned()),
+            #[cfg(feature = "test-util")]
+            Self::Memory(socket) => BoundAddr::Tcp(socket.local_addr()),
         }
     }
 }

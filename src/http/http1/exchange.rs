@@ -73,9 +73,9 @@ impl RequestNotes {
     fn restore<B>(&self, request: &mut Request<B>) {
         if self.asks.has(Asks::HTTP10) {
             *request.version_mut() = Version::HTTP_10;
-            if self.hidden_expect {
-                request.headers_mut().insert(EXPECT, HeaderValue::from_static("100-continue"));
-            }
+        }
+        if self.hidden_expect {
+            request.headers_mut().insert(EXPECT, HeaderValue::from_static("100-continue"));
         }
         if let Some(length) = &self.dropped_length {
             if let Entry::Vacant(entry) = request.headers_mut().entry(X_CONTENT_LENGTH) {

@@ -75,7 +75,7 @@ enum Phase {
 pub(super) struct RequestNotes {
     /// HTTP/1.0 among them, which hyper was shown as 1.1.
     pub(super) asks: Asks,
-    /// An `Expect: 100-continue` of HTTP/1.0, hidden from hyper, which would answer it.
+    /// An `Expect: 100-continue` hidden from hyper, which would answer it.
     pub(super) hidden_expect: bool,
     /// The Content-Length that a Transfer-Encoding overruled.
     pub(super) dropped_length: Option<HeaderValue>,
@@ -306,7 +306,8 @@ impl Gate {
                     match parser.advance(&buf[at..], &self.rules.head) {
                         Ok(Some(head)) => {
                             let end = at + head.len;
-                            self.begin(&head, &mut buf[at..end]);
+                            let more = end < buf.len();
+                            self.begin(&head, &mut buf[at..end], more);
                             at = end;
                         }
                         Ok(None) => break,
@@ -336,7 +337,7 @@ impl Gate {
     }
 
     /// A head is good: remembers what hyper will not tell, and gets ready for what follows.
-    fn begin(&mut self, head: &Head, octets: &mut [u8]) {
+    fn begin(&mut self, head: &Head, octets: &mut [u8], more: bool) {
         let mut notes = RequestNotes {
             asks: head.asks,
             hidden_expect: false,
@@ -349,10 +350,11 @@ impl Gate {
             // hyper refuses a chunked body on 1.0 and answers with 1.0, which Kestrel does not; so
             // hyper sees 1.1 and `Exchange` does what 1.0 needs.
             octets[head.minor_version_at] = b'1';
-            if let Some(expect) = head.expect_continue_at {
-                octets[expect] = b'-';
-                notes.hidden_expect = true;
-            }
+        }
+        // No 100 on HTTP/1.0, and none when the body has begun to come: hyper would send one.
+        if let Some(expect) = head.expect_continue_at.filter(|_| more || head.asks.has(Asks::HTTP10)) {
+            octets[expect] = b'-';
+            notes.hidden_expect = true;
         }
         let upgrade = notes.asks_upgrade();
         self.requests.push_back(notes);
