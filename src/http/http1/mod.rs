@@ -2,10 +2,15 @@
 
 mod driver;
 mod exchange;
+#[cfg(test)]
+mod facts_tests;
+mod field;
 mod framing;
 mod gate;
 pub(crate) mod head;
 mod host;
+#[cfg(test)]
+mod hyper_tests;
 mod octets;
 mod output;
 mod rejection;
