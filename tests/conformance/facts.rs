@@ -197,20 +197,20 @@ impl Server {
         Self::in_memory(values)
     }
 
-    #[cfg(not(any()))]
+    #[cfg(not(feature = "test-util"))]
     fn in_memory(_: HeaderValues) -> Option<Self> {
         None
     }
 
-    #[cfg(any())]
+    #[cfg(feature = "test-util")]
     fn in_memory(values: HeaderValues) -> Option<Self> {
         let seen = LastSeen::default();
         let app: Router = Router::new().fallback(note).with_state(Arc::clone(&seen));
         let limits = Limits::default().header_values(values);
-        let server = kestrel_rs::test::TestServer::builder(app).limits(limits).start();
+        let server = Arc::new(kestrel_rs::test::TestServer::builder(app).limits(limits).start());
         let connect = move || -> Connecting {
-            let io = server.connect();
-            Box::pin(async move { BoxIo::new(io) })
+            let server = Arc::clone(&server);
+            Box::pin(async move { BoxIo::new(server.connect().await.expect("a server in memory listens")) })
         };
         Some(Self { connect: Box::new(connect), seen: Some(seen), elsewhere: Elsewhere::No })
     }

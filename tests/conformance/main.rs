@@ -17,6 +17,7 @@
 
 #![expect(clippy::print_stderr, reason = "a report is read beside the result")]
 
+mod addresses;
 mod differences;
 mod facts;
 mod http;
