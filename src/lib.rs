@@ -29,3 +29,8 @@ pub use listener::{Endpoint, KestrelListener};
 pub use protocols::Protocols;
 pub use request::{RequestAborted, RequestId};
 pub use server::{HttpService, Serve, serve};
+
+#[doc(inline)]
+pub use http::GuardedStream;
+#[doc(inline)]
+pub use server::AxumListener;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::response::IntoResponse;
 use http::{Response, StatusCode};
+use tokio::sync::mpsc;
 use tower::util::BoxCloneSyncService;
 use tower::{ServiceBuilder, ServiceExt};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -12,7 +13,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::HttpService;
 use crate::connection::{BoxConnectionService, ConnectionLimitLayer, wrap};
 use crate::http::upgrade::UpgradeLimit;
-use crate::http::{App, HttpProtocol};
+use crate::http::{App, GuardedStream, HandOver, HttpProtocol};
 use crate::listener::BoundEndpoint;
 use crate::request::DefaultHeadersLayer;
 
@@ -22,9 +23,22 @@ pub(super) fn connections<S: App>(
     app: &S,
     upgrades: &Arc<UpgradeLimit>,
 ) -> BoxConnectionService {
+    let http = HttpProtocol::new(app.clone(), &endpoint.limits, endpoint.protocols, upgrades.clone());
+    around(endpoint, BoxCloneSyncService::new(http))
+}
+
+/// The same for connections that another server takes.
+pub(super) fn handed_over(
+    endpoint: &BoundEndpoint,
+    to: &mpsc::Sender<GuardedStream>,
+) -> BoxConnectionService {
+    let hand_over = HandOver::new(&endpoint.limits, endpoint.protocols, to.clone());
+    around(endpoint, BoxCloneSyncService::new(hand_over))
+}
+
+fn around(endpoint: &BoundEndpoint, innermost: BoxConnectionService) -> BoxConnectionService {
     let limits = &endpoint.limits;
-    let http = HttpProtocol::new(app.clone(), limits, endpoint.protocols, upgrades.clone());
-    let service = endpoint.layers.wrap(BoxCloneSyncService::new(http));
+    let service = endpoint.layers.wrap(innermost);
     match limits.max_concurrent_connections {
         Some(limit) => wrap(&ConnectionLimitLayer::new(limit), service),
         None => service,

@@ -109,6 +109,20 @@ impl BodyFraming {
         }
     }
 
+    /// The body of an answer, whose trailers are nobody's to limit.
+    pub(crate) fn of_answer(body: BodyLength) -> Self {
+        Self::new(&Head {
+            len: 0,
+            minor_version_at: 0,
+            body,
+            asks: super::head::Asks::default(),
+            expect_continue_at: None,
+            dropped_content_length: None,
+            header_lines: 0,
+            header_octets: 0,
+        })
+    }
+
     /// Looks at the next octets. An error comes with the number of octets before the fault, which may be passed on.
     pub(crate) fn advance(&mut self, buf: &[u8], rules: &HeadRules) -> Result<Advance, (usize, Rejection)> {
         let mut at = 0;

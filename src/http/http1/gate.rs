@@ -26,6 +26,7 @@ use bytes::{Buf, BytesMut};
 use http::HeaderValue;
 use tokio::io::{AsyncRead, ReadBuf};
 
+use super::answers::Method;
 use super::framing::BodyFraming;
 use super::head::{Asks, BodyLength, EmptyLines, Head, HeadParser};
 use super::output::Output;
@@ -54,6 +55,10 @@ pub(crate) struct Gate {
     /// The next head that is asked for is the end: the server is closing the connection.
     pub(super) last_request: bool,
     tunnel_wakers: [Option<Waker>; 2],
+    /// How many requests have been passed on.
+    passed_requests: usize,
+    /// Nobody drives: hyper is set up by somebody else, and a flush must be a flush.
+    standalone: bool,
 }
 
 enum Phase {
@@ -79,9 +84,14 @@ pub(super) struct RequestNotes {
     pub(super) hidden_expect: bool,
     /// The Content-Length that a Transfer-Encoding overruled.
     pub(super) dropped_length: Option<HeaderValue>,
+    method: Method,
 }
 
 impl RequestNotes {
+    pub(super) fn method(&self) -> Method {
+        self.method
+    }
+
     /// What follows the request may be no request.
     pub(super) fn asks_upgrade(&self) -> bool {
         self.asks.has(Asks::UPGRADE) || self.asks.has(Asks::CONNECT)
@@ -129,7 +139,17 @@ impl Gate {
             rejection: None,
             last_request: false,
             tunnel_wakers: [None, None],
+            passed_requests: 0,
+            standalone: false,
         }
+    }
+
+    /// For a stream that is read and written without a driver.
+    pub(super) fn standalone(io: BoxIo, rules: Arc<Rules>) -> Self {
+        let mut gate = Self::new(io, rules);
+        gate.standalone = true;
+        gate.output.set_direct();
+        gate
     }
 
     /// Reads for hyper.
@@ -141,7 +161,14 @@ impl Gate {
 
     fn poll_read_inner(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
-            self.look_at_held();
+            match if self.standalone { self.sniff() } else { Sniffed::Http1 } {
+                Sniffed::Http1 => self.look_at_held(),
+                Sniffed::Http2 => {
+                    self.phase = Phase::Tunnel;
+                    continue;
+                }
+                Sniffed::TooShort => {}
+            }
             if self.passed > 0 {
                 let n = self.passed.min(buf.remaining());
                 buf.put_slice(&self.held[..n]);
@@ -171,7 +198,7 @@ impl Gate {
                 }
                 Phase::Head(_) | Phase::Body(_) => {}
             }
-            if !self.held.is_empty() {
+            if !self.held.is_empty() || self.standalone && self.is_first_request() {
                 // The rest of a head; it belongs behind what is held of it.
                 ready!(self.poll_read_ahead(cx))?;
                 continue;
@@ -214,7 +241,11 @@ impl Gate {
 
     /// Which version of HTTP the connection begins with.
     fn sniff(&mut self) -> Sniffed {
-        if !self.rules.http2 || !self.is_first_request() || self.passed > 0 {
+        if !matches!(self.phase, Phase::Head(_))
+            || !self.rules.http2
+            || !self.is_first_request()
+            || self.passed > 0
+        {
             return Sniffed::Http1;
         }
         let seen = self.held.len().min(PREFACE.len());
@@ -341,23 +372,31 @@ impl Gate {
         let mut notes = RequestNotes {
             asks: head.asks,
             hidden_expect: false,
+            method: Method::Other,
             dropped_length: head
                 .dropped_content_length
                 .clone()
                 .and_then(|range| HeaderValue::from_bytes(&octets[range]).ok()),
         };
-        if head.asks.has(Asks::HTTP10) {
+        notes.method = match octets.first_chunk() {
+            Some(b"HEAD ") => Method::Head,
+            _ if head.asks.has(Asks::CONNECT) => Method::Connect,
+            _ => Method::Other,
+        };
+        if head.asks.has(Asks::HTTP10) && !self.standalone {
             // hyper refuses a chunked body on 1.0 and answers with 1.0, which Kestrel does not; so
             // hyper sees 1.1 and `Exchange` does what 1.0 needs.
             octets[head.minor_version_at] = b'1';
         }
         // No 100 on HTTP/1.0, and none when the body has begun to come: hyper would send one.
-        if let Some(expect) = head.expect_continue_at.filter(|_| more || head.asks.has(Asks::HTTP10)) {
+        let hide = !self.standalone && (more || head.asks.has(Asks::HTTP10));
+        if let Some(expect) = head.expect_continue_at.filter(|_| hide) {
             octets[expect] = b'-';
             notes.hidden_expect = true;
         }
         let upgrade = notes.asks_upgrade();
         self.requests.push_back(notes);
+        self.passed_requests += 1;
         self.empty_lines = EmptyLines::default();
         self.phase = match head.body {
             BodyLength::None if upgrade => Phase::Undecided,
@@ -446,6 +485,15 @@ impl Gate {
 
     pub(super) fn next_request(&mut self) -> RequestNotes {
         self.requests.pop_front().unwrap_or_default()
+    }
+
+    /// The client is let go of, with nothing said.
+    pub(super) fn end(&mut self) {
+        self.phase = Phase::Ended;
+    }
+
+    pub(super) fn passed_requests(&self) -> usize {
+        self.passed_requests
     }
 
     pub(super) fn is_at_eof(&self) -> bool {

@@ -1,5 +1,6 @@
 //! HTTP/1.0 and HTTP/1.1.
 
+mod answers;
 mod driver;
 mod exchange;
 #[cfg(test)]
@@ -7,6 +8,7 @@ mod facts_tests;
 mod field;
 mod framing;
 mod gate;
+mod guarded;
 pub(crate) mod head;
 mod host;
 #[cfg(test)]
@@ -18,3 +20,4 @@ mod shared;
 mod target;
 
 pub(crate) use driver::{Driver, Outcome};
+pub use guarded::GuardedStream;

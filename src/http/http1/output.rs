@@ -69,8 +69,13 @@ impl Output {
         }
     }
 
+    /// Nobody calls [`poll_write_gathered`](Self::poll_write_gathered): what is written goes out.
+    pub(super) fn set_direct(&mut self) {
+        self.mode = Mode::Direct;
+    }
+
     pub(super) fn set_tunnel(&mut self, on: bool) {
-        if on && self.mode == Mode::Gather {
+        if on && self.mode != Mode::Refused {
             self.mode = Mode::Direct;
             self.rate = None;
         }

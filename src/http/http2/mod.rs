@@ -11,7 +11,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use bytes::{Bytes, BytesMut};
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
@@ -21,6 +21,7 @@ use tower::ServiceExt;
 use tower::util::Oneshot;
 
 use super::App;
+use super::answer::Answer;
 use super::rules::Rules;
 use crate::connection::{BoxIo, ConnectionInfo};
 use crate::request::RequestContext;
@@ -136,7 +137,9 @@ impl<S: App> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
             request.extensions_mut().insert(ConnectInfo(remote));
         }
         request.extensions_mut().insert(context.clone());
+        let method = request.method().clone();
         Exchange {
+            method,
             answer: self.app.clone().oneshot(request),
             stream: Some(OpenStream::new(context, self.streams.clone())),
         }
@@ -148,6 +151,7 @@ pin_project_lite::pin_project! {
     struct Exchange<S: App> {
         #[pin]
         answer: Oneshot<S, Request<Body>>,
+        method: Method,
         stream: Option<OpenStream>,
     }
 }
@@ -159,7 +163,8 @@ impl<S: App> Future for Exchange<S> {
         let this = self.project();
         let Ok(response) = ready!(this.answer.poll(cx));
         let stream = this.stream.take();
-        Poll::Ready(Ok(response.map(|body| AnswerBody { body, stream })))
+        let response = Answer::prepare(response, this.method);
+        Poll::Ready(Ok(response.map(|answer| AnswerBody { answer, stream })))
     }
 }
 
@@ -190,7 +195,7 @@ impl Drop for OpenStream {
 
 /// An answer's body, which knows whether its client has got all of it.
 struct AnswerBody {
-    body: Body,
+    answer: Answer,
     stream: Option<OpenStream>,
 }
 
@@ -202,7 +207,7 @@ impl http_body::Body for AnswerBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let frame = ready!(Pin::new(&mut self.answer).poll_frame(cx));
         if frame.is_none() {
             if let Some(stream) = &mut self.stream {
                 stream.complete = true;
@@ -212,18 +217,18 @@ impl http_body::Body for AnswerBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.answer.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.answer.size_hint()
     }
 }
 
 impl Drop for AnswerBody {
     fn drop(&mut self) {
         if let Some(stream) = &mut self.stream {
-            stream.complete |= self.body.is_end_stream();
+            stream.complete |= self.answer.is_end_stream();
         }
     }
 }
