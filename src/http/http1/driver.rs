@@ -14,7 +14,6 @@ use tokio::time::{Instant, Sleep};
 
 use super::exchange::Exchanges;
 use super::gate::{Arrival, Gate};
-use super::rejection::Rejection;
 use super::shared::{GateStream, Shared, State};
 use crate::connection::ConnectionInfo;
 use crate::http::App;
@@ -252,7 +251,7 @@ impl<S: App> Driver<S> {
         } else if deadline.is_some_and(|deadline| deadline <= now) {
             match waits {
                 Waits::ForRestOfHead(_) => {
-                    state.gate.reject(Rejection::RequestHeadersTimeout);
+                    state.gate.time_out();
                     drop(state);
                     self.stage = Stage::Closing;
                 }

@@ -164,12 +164,12 @@ impl BodyFraming {
         self.framing_octets
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn header_lines(&self) -> usize {
         self.header_lines
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn header_octets(&self) -> usize {
         self.header_octets
     }

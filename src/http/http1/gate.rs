@@ -52,6 +52,8 @@ pub(crate) struct Gate {
     /// hyper wants to read, and there was nothing.
     pub(super) reader_waits: bool,
     rejection: Option<Rejection>,
+    /// Whoever reads has been shown the end; before that, an answer may still be the last one.
+    end_shown: bool,
     /// The next head that is asked for is the end: the server is closing the connection.
     pub(super) last_request: bool,
     tunnel_wakers: [Option<Waker>; 2],
@@ -137,6 +139,7 @@ impl Gate {
             requests: VecDeque::new(),
             reader_waits: false,
             rejection: None,
+            end_shown: false,
             last_request: false,
             tunnel_wakers: [None, None],
             passed_requests: 0,
@@ -177,7 +180,10 @@ impl Gate {
                 return Poll::Ready(Ok(()));
             }
             match &mut self.phase {
-                Phase::Ended => return Poll::Ready(Ok(())),
+                Phase::Ended => {
+                    self.end_shown = true;
+                    return Poll::Ready(Ok(()));
+                }
                 Phase::Broken(fault) => {
                     let error = io::Error::from(*fault);
                     self.phase = Phase::Ended;
@@ -233,6 +239,7 @@ impl Gate {
                 self.end_of_stream();
             }
             if matches!(self.phase, Phase::Ended) {
+                self.end_shown = true;
                 return Poll::Ready(Ok(Arrival::End));
             }
             ready!(self.poll_read_ahead(cx))?;
@@ -241,18 +248,21 @@ impl Gate {
 
     /// Which version of HTTP the connection begins with.
     fn sniff(&mut self) -> Sniffed {
-        if !matches!(self.phase, Phase::Head(_))
-            || !self.rules.http2
-            || !self.is_first_request()
-            || self.passed > 0
-        {
+        let first = matches!(self.phase, Phase::Head(_)) && self.is_first_request() && self.passed == 0;
+        if !first || self.held.is_empty() {
             return Sniffed::Http1;
         }
         let seen = self.held.len().min(PREFACE.len());
         if self.held[..seen] == PREFACE[..seen] && !self.eof {
-            return if seen == PREFACE.len() { Sniffed::Http2 } else { Sniffed::TooShort };
+            if seen == PREFACE.len() {
+                if self.rules.http2 {
+                    return Sniffed::Http2;
+                }
+                self.reject(Rejection::Http2Preface);
+            }
+            return Sniffed::TooShort;
         }
-        if self.rules.http1 || self.held.is_empty() {
+        if self.rules.http1 {
             return Sniffed::Http1;
         }
         // Whoever speaks HTTP/1 to an endpoint of HTTP/2 gets words; anybody else hyper's GOAWAY.
@@ -343,7 +353,7 @@ impl Gate {
                         }
                         Ok(None) => break,
                         Err(rejection) => {
-                            self.reject_head(rejection, &buf[at..]);
+                            self.reject(rejection);
                             break;
                         }
                     }
@@ -405,18 +415,16 @@ impl Gate {
         };
     }
 
-    fn reject_head(&mut self, rejection: Rejection, head: &[u8]) {
-        // An HTTP/2 client on an endpoint without HTTP/2 gets an answer that it can read.
-        let http2 = rejection == Rejection::UnrecognizedHttpVersion
-            && self.is_first_request()
-            && head.starts_with(PREFACE);
-        self.reject(if http2 { Rejection::Http2Preface } else { rejection });
-    }
-
     /// Refuses the request that is coming in. hyper is not shown any more of this connection.
-    pub(super) fn reject(&mut self, rejection: Rejection) {
+    fn reject(&mut self, rejection: Rejection) {
         self.rejection = Some(rejection);
         self.phase = Phase::Ended;
+    }
+
+    /// The client has had its time for a head; nobody else is answered on this connection.
+    pub(super) fn time_out(&mut self) {
+        self.reject(Rejection::RequestHeadersTimeout);
+        self.end_shown = true;
     }
 
     /// The client has ended its side of the stream.
@@ -471,7 +479,7 @@ impl Gate {
     /// Writes what is gathered, then the refusal if there is one, then the end of the stream.
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.note_tunnel_writer(cx);
-        if let Some(rejection) = self.rejection.take() {
+        if let Some(rejection) = self.rejection.take().filter(|_| self.end_shown) {
             self.output.append(&rejection.answer());
         }
         self.output.poll_shutdown(&mut self.io, cx)

@@ -13,7 +13,6 @@ use tokio::time::{Instant, Sleep};
 
 use super::answers::{Answers, Finished};
 use super::gate::Gate;
-use super::rejection::Rejection;
 use crate::connection::ConnectionInfo;
 use crate::http::rules::Rules;
 use crate::telemetry::events;
@@ -210,7 +209,7 @@ impl AsyncRead for GuardedStream {
                     return Poll::Ready(result);
                 }
                 Poll::Pending => match ready!(this.poll_time(cx)) {
-                    Waits::ForRestOfHead => this.gate.reject(Rejection::RequestHeadersTimeout),
+                    Waits::ForRestOfHead => this.gate.time_out(),
                     Waits::ForRequest | Waits::ForHandler => this.gate.end(),
                 },
             }

@@ -11,8 +11,8 @@ mod gate;
 mod guarded;
 pub(crate) mod head;
 mod host;
-#[cfg(test)]
-mod hyper_tests;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod hyper_tests;
 mod octets;
 mod output;
 mod rejection;
