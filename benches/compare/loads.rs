@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::options::Options;
-use crate::process::{ServerProcess, open_files_limit, own_cpu_time};
+use crate::process::{ServerProcess, own_cpu_time};
 use crate::servers::{Program, Server};
 use crate::{Result, http1, http2};
 
@@ -347,21 +347,17 @@ fn run_clients(
 
 /// What the server's memory grows by, divided by the connections that it grew for.
 async fn idle(process: &ServerProcess, options: &Options) -> Result<Measured> {
-    // A server needs some files for itself.
-    let room = open_files_limit().map_or(options.idle, |limit| limit.saturating_sub(100));
-    let connections = options.idle.min(room).max(1);
-
     // What a first request allocates once is not a connection's.
     http1::Idle::connect(process.address, 1)?.ask(process.address)?;
     sleep(options.warm_up).await;
     let empty = process.resident()?;
-    let mut idle = http1::Idle::connect(process.address, connections)?;
+    let mut idle = http1::Idle::connect(process.address, options.idle)?;
     sleep(options.settle).await;
     let fresh = process.resident()?;
     idle.ask(process.address)?;
     sleep(options.settle).await;
     let used = process.resident()?;
 
-    let each = |resident: u64| resident.saturating_sub(empty) as f64 / connections as f64;
+    let each = |resident: u64| resident.saturating_sub(empty) as f64 / options.idle as f64;
     Ok(vec![(Figure::IdleFresh, each(fresh)), (Figure::IdleUsed, each(used))])
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::Result;
 use crate::loads::{LOADS, Protocol};
+use crate::process;
 use crate::servers::{SERVERS, Server};
 
 pub(crate) const HELP: &str = "\
@@ -100,6 +101,10 @@ pub(crate) fn from_args(args: impl IntoIterator<Item = String>) -> Result<Task> 
     }
     if options.rounds == 0 || options.length.is_zero() || options.idle == 0 {
         return Err("nothing to measure: --rounds, --seconds and --idle must be above 0".into());
+    }
+    // A connection is an open file on either side, and a process needs some for itself.
+    if let Some(limit) = process::open_files_limit() {
+        options.idle = options.idle.min(limit.saturating_sub(100).max(1));
     }
     Ok(Task::Compare(options))
 }

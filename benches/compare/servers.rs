@@ -78,7 +78,10 @@ pub(crate) fn available(options: &Options) -> Vec<&'static Server> {
     ALL.iter()
         .filter(|server| match server.program {
             Program::Own(_) => true,
-            Program::Named { variable } => std::env::var_os(variable).is_some(),
+            // Asked for and not there: let the first measurement say so.
+            Program::Named { variable } => {
+                !options.servers.is_empty() || std::env::var_os(variable).is_some()
+            }
         })
         .filter(|server| LOADS.iter().any(|load| options.wants_server(server, load.name)))
         .collect()
