@@ -215,7 +215,9 @@ async fn run(listener: KestrelListener, app: impl App, signal: Signal, timeout: 
     for endpoint in endpoints {
         let service = pipeline::connections(&endpoint, &app, &upgrades);
         let endpoint = Arc::new(endpoint);
-        accepting.spawn(accept::accept(endpoint, service, tracker.clone(), stop.clone()));
+        for _ in 0..accept::tasks() {
+            accepting.spawn(accept::accept(endpoint.clone(), service.clone(), tracker.clone(), stop.clone()));
+        }
     }
     signal.await;
 
