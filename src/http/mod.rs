@@ -1,6 +1,7 @@
 //! The innermost connection service: turns a connection into requests.
 
 mod answer;
+mod call;
 pub(crate) mod http1;
 mod http2;
 pub(crate) mod rules;

@@ -1,11 +1,13 @@
 //! What stands around your app, and what a handler can ask of its request.
 
 mod body_error;
+mod catch_panic;
 mod context;
 pub(crate) mod date;
 mod default_headers;
 
 pub use body_error::BodyError;
+pub use catch_panic::{CatchPanic, CatchPanicLayer};
 pub(crate) use context::RequestContext;
 pub use context::{NotServedByKestrel, RequestAborted, RequestId};
 pub use default_headers::{DefaultHeaders, DefaultHeadersLayer};

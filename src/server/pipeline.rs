@@ -2,20 +2,17 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::response::IntoResponse;
-use http::{Response, StatusCode};
 use tokio::sync::mpsc;
 use tower::util::BoxCloneSyncService;
 use tower::{ServiceBuilder, ServiceExt};
-use tower_http::catch_panic::CatchPanicLayer;
 
 use super::HttpService;
 use crate::connection::{BoxConnectionService, ConnectionLimitLayer, wrap};
 use crate::http::upgrade::UpgradeLimit;
 use crate::http::{App, GuardedStream, HandOver, HttpProtocol};
 use crate::listener::BoundEndpoint;
-use crate::request::DefaultHeadersLayer;
+use crate::request::{CatchPanicLayer, DefaultHeadersLayer};
 
 /// What serves the connections of one bound endpoint.
 pub(super) fn connections<S: App>(
@@ -51,8 +48,7 @@ pub(super) fn requests<S: HttpService>(app: S, default_layers: bool) -> impl App
         .option_layer(default_layers.then(|| {
             ServiceBuilder::new()
                 .layer(DefaultHeadersLayer::default())
-                .map_response(|response: Response<_>| response.map(Body::new))
-                .layer(CatchPanicLayer::custom(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response()))
+                .layer(CatchPanicLayer::new())
                 .into_inner()
         }))
         .service(app.map_response(IntoResponse::into_response))

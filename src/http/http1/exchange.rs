@@ -14,8 +14,6 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Versi
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use tower::ServiceExt;
-use tower::util::Oneshot;
 
 use super::gate::RequestNotes;
 use super::head::Asks;
@@ -24,6 +22,7 @@ use super::target;
 use crate::connection::ConnectionInfo;
 use crate::http::App;
 use crate::http::answer::Answer;
+use crate::http::call::Call;
 use crate::http::upgrade::UpgradeLimit;
 use crate::request::RequestContext;
 
@@ -62,7 +61,7 @@ impl<S: App> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
         let method = request.method().clone();
         Exchange {
             method,
-            answer: self.app.clone().oneshot(request),
+            answer: Call::new(&self.app, request),
             notes,
             shared: self.shared.clone(),
             info: self.info.clone(),
@@ -104,7 +103,7 @@ pin_project_lite::pin_project! {
     /// The app at work on a request.
     pub(super) struct Exchange<S: App> {
         #[pin]
-        answer: Oneshot<S, Request<Body>>,
+        answer: Call<S>,
         notes: RequestNotes,
         method: Method,
         shared: Shared,

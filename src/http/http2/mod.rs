@@ -17,11 +17,10 @@ use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::sync::Notify;
-use tower::ServiceExt;
-use tower::util::Oneshot;
 
 use super::App;
 use super::answer::Answer;
+use super::call::Call;
 use super::rules::Rules;
 use crate::connection::{BoxIo, ConnectionInfo};
 use crate::request::RequestContext;
@@ -140,7 +139,7 @@ impl<S: App> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
         let method = request.method().clone();
         Exchange {
             method,
-            answer: self.app.clone().oneshot(request),
+            answer: Call::new(&self.app, request),
             stream: Some(OpenStream::new(context, self.streams.clone())),
         }
     }
@@ -150,7 +149,7 @@ pin_project_lite::pin_project! {
     /// The app at work on a request.
     struct Exchange<S: App> {
         #[pin]
-        answer: Oneshot<S, Request<Body>>,
+        answer: Call<S>,
         method: Method,
         stream: Option<OpenStream>,
     }
