@@ -35,8 +35,9 @@ pub(super) struct Output {
     uncounted: u64,
     /// When the client must have taken everything written so far.
     deadline: Option<Instant>,
-    /// The stream does not take what is gathered.
+    /// The stream does not take what is gathered, or what is written past it.
     stalled: bool,
+    direct_stalled: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -66,6 +67,7 @@ impl Output {
             uncounted: 0,
             deadline: None,
             stalled: false,
+            direct_stalled: false,
         }
     }
 
@@ -110,11 +112,15 @@ impl Output {
             ready!(self.poll_write_gathered(io, cx))?;
         }
         let n = if direct {
+            // The stream wakes the writer; room for gathering does not help it.
+            self.writer_waits = false;
             let Poll::Ready(n) = Pin::new(io).poll_write_vectored(cx, bufs) else {
                 self.stall();
+                self.direct_stalled = true;
                 return Poll::Pending;
             };
             let n = n?;
+            self.direct_stalled = false;
             self.uncounted += n as u64;
             self.count();
             self.needs_flush = true;
@@ -178,7 +184,7 @@ impl Output {
             flushed?;
             self.needs_flush = false;
         }
-        self.stalled = false;
+        self.stalled = self.direct_stalled;
         Poll::Ready(Ok(()))
     }
 
