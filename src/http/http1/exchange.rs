@@ -175,6 +175,15 @@ impl RequestBody {
     }
 }
 
+/// Whether nothing comes after what `body` gave last. hyper does not say so by itself when the
+/// answer is complete before the body is, until the next request.
+pub(super) fn is_last<E>(frame: Option<&Result<Frame<Bytes>, E>>, body: &Incoming) -> bool {
+    match frame {
+        Some(Ok(frame)) => frame.is_trailers() || body.is_end_stream(),
+        Some(Err(_)) | None => true,
+    }
+}
+
 impl http_body::Body for RequestBody {
     type Data = Bytes;
     type Error = hyper::Error;
@@ -184,8 +193,8 @@ impl http_body::Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
-        let frame = ready!(Pin::new(incoming).poll_frame(cx));
-        if !matches!(frame, Some(Ok(_))) {
+        let frame = ready!(Pin::new(&mut *incoming).poll_frame(cx));
+        if is_last(frame.as_ref(), incoming) {
             self.incoming = None;
         }
         Poll::Ready(frame)

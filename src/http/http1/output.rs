@@ -120,7 +120,7 @@ impl Output {
                 return Poll::Pending;
             };
             let n = n?;
-            self.direct_stalled = false;
+            self.direct_stalled = n < size; // the writer comes back with the rest
             self.uncounted += n as u64;
             self.count();
             self.needs_flush = true;
@@ -197,6 +197,11 @@ impl Output {
         self.waiting() == 0
     }
 
+    /// Part of an answer has not been taken, or hyper has more of it.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.is_empty() || self.writer_waits || self.direct_stalled
+    }
+
     pub(super) fn has_written(&self) -> bool {
         self.ever_written
     }
@@ -225,13 +230,18 @@ impl Output {
     }
 
     /// Each write earns its own time, at least the grace; time not used is kept, grace is not
-    /// added twice. As Kestrel's `BytesWrittenToBuffer`.
+    /// added twice. As Kestrel's `BytesWrittenToBuffer`, except that what goes into a stream that
+    /// is stalled earns no grace: it comes in the small pieces that the client takes.
     fn count(&mut self) {
         let octets = std::mem::take(&mut self.uncounted);
         if let Some(rate) = self.rate {
             let time = rate.time_for(octets);
             let alone = Instant::now() + time.max(rate.grace_period());
-            self.deadline = Some(self.deadline.map_or(alone, |earlier| alone.max(earlier + time)));
+            self.deadline = Some(match self.deadline {
+                None => alone,
+                Some(earlier) if self.stalled => earlier + time,
+                Some(earlier) => alone.max(earlier + time),
+            });
         }
     }
 }
