@@ -164,6 +164,9 @@ impl<S: App> Driver<S> {
                 }
                 Stage::Serving(hyper) => {
                     let result = hyper.as_mut().poll(cx);
+                    if self.info.wants_abort() {
+                        return Poll::Pending; // and nothing of what was gathered is written
+                    }
                     // The lock is let go of before hyper is dropped: hyper's parts take it.
                     let next = match result {
                         Poll::Ready(_) if self.shared.lock().gate.is_tunnel() => Stage::Tunnel,

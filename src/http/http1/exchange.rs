@@ -117,6 +117,10 @@ impl<S: App> Future for Exchange<S> {
         let Ok(mut response) = ready!(this.answer.poll(cx));
         let mut state = this.shared.lock();
         state.answer_begun = true;
+        if this.info.wants_abort() {
+            state.client_gone();
+            state.gate.output.refuse();
+        }
         let mut refused = None; // dropped when the lock is free: it may hold the request's body
         let asks = this.notes.asks;
         if this.notes.asks_upgrade() {
@@ -129,6 +133,10 @@ impl<S: App> Future for Exchange<S> {
             if accepted && !upgraded {
                 refused = Some(std::mem::replace(&mut response, Response::new(Body::empty())));
                 *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            }
+            if asks.has(Asks::CONNECT) && !upgraded {
+                // The client may have sent what was meant for the tunnel.
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             state.gate.decide_upgrade(upgraded);
         }

@@ -150,6 +150,9 @@ impl Output {
         if self.mode == Mode::Refused {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
+        // Nobody writes any more.
+        self.writer_waits = false;
+        self.direct_stalled = false;
         ready!(self.poll_write_gathered(io, cx))?;
         Pin::new(io).poll_shutdown(cx)
     }
