@@ -9,9 +9,10 @@ use std::task::{Context, Poll};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::routing::get;
+use futures_util::StreamExt as _;
 use kestrel_rs::connection::{self, BoxIo, Connection, Next};
 use kestrel_rs::test::TestServer;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, sleep};
 
 use crate::support::{
@@ -89,7 +90,7 @@ async fn as_many_as_there_are_are_answered_in_turn() {
             "/{number}",
             get(|path: axum::extract::Path<usize>| async move {
                 // Every seventh takes its time; none may pass it.
-                if *path % 7 == 0 {
+                if path.is_multiple_of(7) {
                     sleep(secs(1)).await;
                 }
                 path.to_string()
@@ -98,16 +99,17 @@ async fn as_many_as_there_are_are_answered_in_turn() {
         let server = TestServer::new(app);
         let client = server.connect().await.unwrap();
         let (mut read, mut write) = tokio::io::split(client);
-        let pipelined: String =
+        let pipelined: Vec<_> =
             (0..requests).map(|number| format!("GET /{number} HTTP/1.1\r\nHost: a\r\n\r\n")).collect();
-        let send = async { tokio::io::AsyncWriteExt::write_all(&mut write, pipelined.as_bytes()).await };
+        let pipelined = pipelined.concat();
+        let send = async { write.write_all(pipelined.as_bytes()).await };
         let receive = async {
             for number in 0..requests {
                 assert_eq!(answer(&mut read).await.body, number.to_string());
             }
         };
-        let (sent, ()) = tokio::join!(send, receive);
-        sent.unwrap();
+        let (result, ()) = tokio::join!(send, receive);
+        result.unwrap();
     }
 }
 
@@ -226,8 +228,6 @@ fn large() -> (Router, Arc<AtomicUsize>) {
     (app, made)
 }
 
-use futures_util::StreamExt as _;
-
 #[tokio::test(start_paused = true)]
 async fn a_large_answer_arrives_whole_and_is_not_made_ahead_of_its_reader() {
     let (app, made) = large();
@@ -263,8 +263,8 @@ async fn a_large_answer_arrives_whole_and_is_not_made_ahead_of_its_reader() {
 
 #[tokio::test(start_paused = true)]
 async fn a_large_answer_in_one_piece_arrives_whole() {
-    let app =
-        Router::new().route("/", get(|| async { (0..10_000_000_u32).map(|n| n as u8).collect::<Vec<_>>() }));
+    let octets = || (0..=255_u8).cycle().take(10_000_000).collect::<Vec<_>>();
+    let app = Router::new().route("/", get(move || async move { octets() }));
     let server = TestServer::new(app);
     let mut client = server.connect().await.unwrap();
     client.send(GET.repeat(2)).await.unwrap();
@@ -273,6 +273,35 @@ async fn a_large_answer_in_one_piece_arrives_whole() {
         assert!(head.contains("content-length: 10000000\r\n"), "{head}");
         let mut body = vec![0; 10_000_000];
         client.read_exact(&mut body).await.unwrap();
-        assert!(body.iter().enumerate().all(|(n, octet)| *octet == n as u8));
+        assert!(body == octets());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_waits_until_its_handler_reads() {
+    let slow = |body: Body| async {
+        sleep(secs(10)).await;
+        crate::support::read_body(body).await.unwrap().len().to_string()
+    };
+    let server = TestServer::new(Router::new().route("/", axum::routing::post(slow)));
+    let client = server.connect().await.unwrap();
+    let (mut read, mut write) = tokio::io::split(client);
+    let size = 20 * 1024 * 1024;
+    let start = Instant::now();
+    let send = async {
+        let head = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\n\r\n");
+        write.write_all(head.as_bytes()).await.unwrap();
+        let piece = vec![b'x'; 4096];
+        let mut early = 0;
+        for _ in 0..size / piece.len() {
+            write.write_all(&piece).await.unwrap();
+            if start.elapsed() < secs(10) {
+                early += piece.len();
+            }
+        }
+        early
+    };
+    let (early, answer) = tokio::join!(send, answer(&mut read));
+    assert_eq!(answer.body, size.to_string());
+    assert!(early < 512 * 1024, "{early} octets taken for a handler that does not read");
 }

@@ -1,7 +1,7 @@
 //! What the tests share.
 
-use std::fmt;
-use std::future::Future;
+use std::fmt::{self, Write as _};
+use std::future::{Future, IntoFuture};
 use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
@@ -31,7 +31,7 @@ pub(crate) const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 pub(crate) const UPGRADE: &str =
     "GET /tunnel HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: raw\r\n\r\n";
 
-pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+pub(crate) const HOUR: Duration = Duration::from_hours(1);
 
 pub(crate) fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
@@ -235,8 +235,8 @@ impl SocketServer {
             .listener(listener)
             .with_graceful_shutdown(stop.clone().cancelled_owned())
             .with_shutdown_timeout(secs(1));
-        let served = tokio::spawn(async { server.await });
-        Self { address, served, _stop_on_drop: stop.clone().drop_guard(), stop }
+        let task = tokio::spawn(server.into_future());
+        Self { address, served: task, _stop_on_drop: stop.clone().drop_guard(), stop }
     }
 
     pub(crate) async fn connect(&self) -> tokio::net::TcpStream {
@@ -289,6 +289,7 @@ impl Drop for ChildServer {
 }
 
 /// The part of a child: serves `app` until a signal ends it, or the test that started it.
+#[expect(clippy::print_stdout, reason = "how a child speaks to its test")]
 pub(crate) async fn serve_in_child(app: Router) {
     if std::env::var_os("KESTREL_RS_CHILD").is_none() {
         return;
@@ -303,7 +304,6 @@ pub(crate) async fn serve_in_child(app: Router) {
 #[derive(Debug)]
 pub(crate) struct Frame {
     pub(crate) kind: u8,
-    pub(crate) flags: u8,
     pub(crate) payload: Vec<u8>,
 }
 
@@ -313,7 +313,7 @@ pub(crate) const SETTINGS: u8 = 4;
 pub(crate) const GOAWAY: u8 = 7;
 /// `GET / http a`, in HPACK.
 pub(crate) const GET_BLOCK: &[u8] = b"\x82\x86\x84\x41\x01a";
-/// END_HEADERS and END_STREAM.
+/// `END_HEADERS` and `END_STREAM`.
 pub(crate) const END: u8 = 5;
 
 pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
@@ -341,7 +341,7 @@ pub(crate) async fn frames(stream: &mut (impl AsyncRead + Unpin)) -> Vec<Frame> 
         }
         let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
         soon(stream.read_exact(&mut payload)).await.unwrap();
-        frames.push(Frame { kind: head[3], flags: head[4], payload });
+        frames.push(Frame { kind: head[3], payload });
     }
 }
 
@@ -355,7 +355,10 @@ impl Events {
     pub(crate) fn record() -> Self {
         let seen = Arc::default();
         let recorder = Recorder(Arc::clone(&seen));
-        Self { seen, _default: tracing::subscriber::set_default(recorder) }
+        let events = Self { seen, _default: tracing::subscriber::set_default(recorder) };
+        tracing::info!("begun");
+        assert_eq!(events.take().len(), 1, "events are recorded");
+        events
     }
 
     /// What was logged since the last call.
@@ -389,7 +392,7 @@ impl tracing::Subscriber for Recorder {
         struct Text(String);
         impl tracing::field::Visit for Text {
             fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn fmt::Debug) {
-                self.0 += &format!("{field}={value:?} ");
+                let _ = write!(self.0, "{field}={value:?} ");
             }
         }
         let mut text = Text(String::new());

@@ -16,20 +16,14 @@ use crate::support::{
 };
 
 async fn connect() -> TestConnection {
-    TestServer::new(app()).connect_and_keep().await
+    client_of(TestServer::new(app())).await
 }
 
-/// The server lives as long as the test.
-trait Keep {
-    async fn connect_and_keep(self) -> TestConnection;
-}
-
-impl Keep for TestServer {
-    async fn connect_and_keep(self) -> TestConnection {
-        let connection = self.connect().await.unwrap();
-        std::mem::forget(self);
-        connection
-    }
+/// A connection to a server that lives as long as the test.
+async fn client_of(server: TestServer) -> TestConnection {
+    let connection = server.connect().await.unwrap();
+    std::mem::forget(server);
+    connection
 }
 
 #[track_caller]
@@ -196,7 +190,7 @@ async fn a_quiet_stream_is_not_cut() {
             body
         }),
     );
-    let mut client = TestServer::new(app).connect_and_keep().await;
+    let mut client = client_of(TestServer::new(app)).await;
     let answer = exchange(&mut client, GET).await;
     assert_eq!(answer.body, "abc");
 }
@@ -204,7 +198,7 @@ async fn a_quiet_stream_is_not_cut() {
 #[tokio::test(start_paused = true)]
 async fn a_slow_body_is_not_cut_by_the_times_for_heads_and_idleness() {
     let limits = Limits::default().min_request_body_data_rate(None);
-    let mut client = TestServer::builder(app()).limits(limits).start().connect_and_keep().await;
+    let mut client = client_of(TestServer::builder(app()).limits(limits).start()).await;
     client.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n").await.unwrap();
     for octet in b"hello".chunks(1) {
         sleep(secs(200)).await;
@@ -305,7 +299,7 @@ const HELD: usize = 64 * 1024;
 
 /// Serves so many octets at 10,000 octets a second after 2 s, at least; says when it was over.
 async fn large(octets: usize) -> (TestConnection, mpsc::Receiver<Instant>) {
-    let (sender, ended) = mpsc::channel(1);
+    let (sender, ended) = mpsc::channel(10_000);
     let app = Router::new().route(
         "/",
         get(move |connection: ConnectionInfo| async move {
@@ -318,7 +312,7 @@ async fn large(octets: usize) -> (TestConnection, mpsc::Receiver<Instant>) {
     );
     let rate = MinDataRate::new(10_000.0, secs(2)).unwrap();
     let limits = Limits::default().min_response_data_rate(rate);
-    let client = TestServer::builder(app).limits(limits).start().connect_and_keep().await;
+    let client = client_of(TestServer::builder(app).limits(limits).start()).await;
     (client, ended)
 }
 
@@ -336,6 +330,28 @@ async fn a_client_that_stops_reading_is_reset() {
     let error = AsyncReadExt::read_to_end(&mut client, &mut read).await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
     assert!(read.len() <= HELD);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_answer_of_a_connection_must_be_taken_too() {
+    for size in [HELD, HELD + 10_000] {
+        let (mut client, mut ended) = large(size).await;
+        let start = Instant::now();
+        client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
+        let ended = soon(ended.recv()).await.unwrap() - start;
+        assert!(ended >= secs(HELD as u64 / 10_000) && ended <= secs(10), "{ended:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_only_asks_and_never_reads_is_reset() {
+    let (mut client, mut ended) = large(1000).await;
+    let start = Instant::now();
+    let requests = GET.repeat(1000);
+    while client.send(&requests).await.is_ok() {}
+    let ended = soon(ended.recv()).await.unwrap() - start;
+    // 64 KiB in the stream and as much gathered.
+    assert!(ended >= secs(6) && ended <= secs(17), "{ended:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -382,7 +398,7 @@ async fn a_pause_within_the_grace_is_forgiven() {
 async fn without_a_rate_a_client_may_read_when_it_likes() {
     let app = Router::new().route("/", get(|| async { vec![b'x'; 500_000] }));
     let limits = Limits::default().min_response_data_rate(None);
-    let mut client = TestServer::builder(app).limits(limits).start().connect_and_keep().await;
+    let mut client = client_of(TestServer::builder(app).limits(limits).start()).await;
     client.send(GET).await.unwrap();
     sleep(HOUR).await;
     assert_eq!(answer(&mut client).await.body.len(), 500_000);
