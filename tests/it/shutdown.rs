@@ -54,6 +54,26 @@ async fn what_runs_is_finished_and_says_that_the_connection_closes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_that_is_on_its_way_arrives_whole() {
+    let large = |_: axum::body::Bytes| async { vec![b'x'; 1_000_000] };
+    let mut server = TestServer::new(app().route("/large", any(large)));
+    for (head, body) in [("", ""), ("Content-Length: 5\r\n", "hello"), ("Connection: close\r\n", "")] {
+        let mut client = server.connect().await.unwrap();
+        client.send(format!("POST /large HTTP/1.1\r\nHost: a\r\n{head}\r\n")).await.unwrap();
+        sleep(secs(1)).await;
+        client.send(body).await.unwrap();
+        sleep(secs(1)).await;
+        server.stop();
+        sleep(secs(4)).await;
+        assert_eq!(answer(&mut client).await.body.len(), 1_000_000);
+        closed(&mut client).await;
+        drop(client);
+        soon(server.stopped()).await;
+        server = TestServer::new(app().route("/large", any(large)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_request_that_is_pipelined_behind_it_is_dropped() {
     for next in [GET, &GET[..10]] {
         let mut server = TestServer::new(app());
