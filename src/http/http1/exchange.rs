@@ -120,6 +120,10 @@ impl<S: App> Future for Exchange<S> {
         let Ok(mut response) = ready!(this.answer.poll(cx));
         let mut state = this.shared.lock();
         state.answer_begun = true;
+        if this.info.wants_abort() {
+            state.client_gone();
+            state.gate.output.refuse();
+        }
         let mut refused = None; // dropped when the lock is free: it may hold the request's body
         let asks = this.notes.asks;
         if this.notes.asks_upgrade() {
@@ -179,6 +183,15 @@ impl RequestBody {
     }
 }
 
+/// Whether nothing comes after what `body` gave last. hyper does not say so by itself when the
+/// answer is complete before the body is, until the next request.
+pub(super) fn is_last<E>(frame: Option<&Result<Frame<Bytes>, E>>, body: &Incoming) -> bool {
+    match frame {
+        Some(Ok(frame)) => frame.is_trailers() || body.is_end_stream(),
+        Some(Err(_)) | None => true,
+    }
+}
+
 impl http_body::Body for RequestBody {
     type Data = Bytes;
     type Error = hyper::Error;
@@ -188,14 +201,14 @@ impl http_body::Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
-        let mut frame = ready!(Pin::new(incoming).poll_frame(cx));
+        let mut frame = ready!(Pin::new(&mut *incoming).poll_frame(cx));
         if let Some(trailers) = frame.as_mut().and_then(|frame| frame.as_mut().ok()?.trailers_mut()) {
             // As Kestrel: what frames or routes a message is no trailer (RFC 9110 section 6.5.1).
             for name in [CONNECTION, HOST, TRANSFER_ENCODING] {
                 trailers.remove(name);
             }
         }
-        if !matches!(frame, Some(Ok(_))) {
+        if is_last(frame.as_ref(), incoming) {
             self.incoming = None;
         }
         Poll::Ready(frame)
