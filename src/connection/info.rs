@@ -8,6 +8,7 @@ use std::task::Waker;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::telemetry::About;
 use crate::transport::ResetOnDrop;
 
 /// What is known of the connection that a request came on, and how to end it.
@@ -167,6 +168,16 @@ impl ConnectionInfo {
         if let Some(driver) = driver {
             driver.wake();
         }
+    }
+}
+
+impl About for ConnectionInfo {
+    fn id(&self) -> &dyn fmt::Display {
+        &self.0.id
+    }
+
+    fn endpoint(&self) -> &str {
+        &self.0.endpoint
     }
 }
 

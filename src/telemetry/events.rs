@@ -7,25 +7,25 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use crate::connection::ConnectionInfo;
+use super::About;
 
 /// Over the limit for connections.
-pub(crate) fn connection_rejected(connection: &ConnectionInfo) {
+pub(crate) fn connection_rejected(connection: &dyn About) {
     tracing::debug!(target: "kestrel_rs::connections", id = %connection.id(), endpoint = connection.endpoint(), "connection rejected: too many");
 }
 
 /// A connection ended in a way that its protocol does not have.
-pub(crate) fn connection_failed(connection: &ConnectionInfo, error: &dyn std::fmt::Display) {
+pub(crate) fn connection_failed(connection: &dyn About, error: &dyn Display) {
     tracing::debug!(target: "kestrel_rs::connections", id = %connection.id(), endpoint = connection.endpoint(), %error, "connection failed");
 }
 
 /// The client took its answer too slowly and was cut.
-pub(crate) fn response_too_slow(connection: &ConnectionInfo) {
+pub(crate) fn response_too_slow(connection: &dyn About) {
     tracing::debug!(target: "kestrel_rs::connections", id = %connection.id(), endpoint = connection.endpoint(), "response slower than the minimum data rate");
 }
 
 /// An endpoint cannot accept for now.
-pub(crate) fn accept_failed(endpoint: &str, error: &std::io::Error) {
+pub(crate) fn accept_failed(endpoint: &str, error: &io::Error) {
     tracing::error!(target: "kestrel_rs", endpoint, %error, "cannot accept connections; trying again in a second");
 }
 
