@@ -30,6 +30,7 @@ use super::answers::Method;
 use super::framing::BodyFraming;
 use super::head::{Asks, BodyLength, EmptyLines, Head, HeadParser};
 use super::output::Output;
+use super::preface::{Sniffed, sniff};
 use super::rejection::{Fault, Rejection};
 use crate::http::rules::Rules;
 use crate::transport::BoxIo;
@@ -109,16 +110,6 @@ pub(super) enum Arrival {
     /// The client has nothing more to say, or what it said was refused.
     End,
 }
-
-enum Sniffed {
-    Http1,
-    Http2,
-    /// Too early to tell, or refused.
-    TooShort,
-}
-
-/// The client preface of RFC 9113 section 3.4.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// How much is read at a time when hyper does not read into its own buffer: on the stack, so that
 /// a connection that says nothing costs no memory.
@@ -252,34 +243,10 @@ impl Gate {
         if !first || self.held.is_empty() {
             return Sniffed::Http1;
         }
-        let seen = self.held.len().min(PREFACE.len());
-        if self.held[..seen] == PREFACE[..seen] && !self.eof {
-            if seen == PREFACE.len() {
-                if self.rules.http2 {
-                    return Sniffed::Http2;
-                }
-                self.reject(Rejection::Http2Preface);
-            }
-            return Sniffed::TooShort;
-        }
-        if self.rules.http1 {
-            return Sniffed::Http1;
-        }
-        // Whoever speaks HTTP/1 to an endpoint of HTTP/2 gets words; anybody else hyper's GOAWAY.
-        match memchr::memchr(b'\n', &self.held[..self.held.len().min(self.rules.max_line)]) {
-            Some(end)
-                if self.held[..end]
-                    .trim_ascii_end()
-                    .rsplit(|octet| *octet == b' ')
-                    .next()
-                    .is_some_and(|version| version.starts_with(b"HTTP/1.")) =>
-            {
-                self.reject(Rejection::Http1OnHttp2Endpoint);
-                Sniffed::TooShort
-            }
-            None if self.held.len() < self.rules.max_line && !self.eof => Sniffed::TooShort,
-            _ => Sniffed::Http2,
-        }
+        sniff(&self.held, self.eof, &self.rules).unwrap_or_else(|rejection| {
+            self.reject(rejection);
+            Sniffed::TooShort
+        })
     }
 
     /// While a handler runs and hyper does not read: sees the client go.
