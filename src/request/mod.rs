@@ -4,8 +4,18 @@ mod body_error;
 mod context;
 pub(crate) mod date;
 mod default_headers;
+mod host;
+mod lines;
+mod or_answer;
+mod path_base;
+mod scheme;
 
 pub use body_error::BodyError;
+    CertificateForwarding, CertificateForwardingLayer, ForwardedClientCertificate,
+};
 pub(crate) use context::RequestContext;
 pub use context::{NotServedByKestrel, RequestAborted, RequestId};
 pub use default_headers::{DefaultHeaders, DefaultHeadersLayer};
+pub use or_answer::OrAnswer;
+pub use path_base::PathBase;
+pub use scheme::RequestScheme;
