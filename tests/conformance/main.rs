@@ -4,5 +4,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod addresses;
+mod forwarded_headers;
 mod host_filtering;
 mod recording;
