@@ -6,4 +6,6 @@
 mod addresses;
 mod forwarded_headers;
 mod host_filtering;
+#[cfg(feature = "test-util")]
+mod https_redirection;
 mod recording;
