@@ -6,6 +6,7 @@
 mod addresses;
 mod forwarded_headers;
 mod host_filtering;
+mod hsts;
 #[cfg(feature = "test-util")]
 mod https_redirection;
 mod recording;
