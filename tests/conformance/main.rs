@@ -9,4 +9,5 @@ mod host_filtering;
 mod hsts;
 #[cfg(feature = "test-util")]
 mod https_redirection;
+mod method_override;
 mod recording;
