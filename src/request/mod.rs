@@ -1,6 +1,28 @@
 //! What stands around your app, and what a handler can ask of its request.
+//!
+//! Each layer here also works alone, under `axum::serve` or any other server. The default stack has only
+//! [`DefaultHeadersLayer`]; the others are for you to add. Where several are, this is their order, the outermost first:
+//!
+//! ```
+//! use axum::{Router, routing::get};
+//! use kestrel_rs::request::{
+//!     AllowedHosts, ForwardedHeaders, ForwardedHeadersLayer, HostFilteringLayer, HstsLayer, HttpsRedirectionLayer,
+//! };
+//! use tower::ServiceBuilder;
+//!
+//! # fn main() -> Result<(), kestrel_rs::Error> {
+//! let app: Router = Router::new().route("/", get(|| async { "Hello, World!" })).layer(
+//!     ServiceBuilder::new()
+//!         .layer(ForwardedHeadersLayer::new(ForwardedHeaders::FOR | ForwardedHeaders::PROTO))
+//!         .layer(HostFilteringLayer::new(AllowedHosts::new(["example.com"])?))
+//!         .layer(HstsLayer::new())
+//!         .layer(HttpsRedirectionLayer::new().https_port(443)?),
+//! );
+//! # let _ = app; Ok(()) }
+//! ```
 
 mod body_error;
+mod certificate_forwarding;
 mod context;
 pub(crate) mod date;
 mod default_headers;
@@ -16,6 +38,7 @@ mod path_base;
 mod scheme;
 
 pub use body_error::BodyError;
+pub use certificate_forwarding::{
     CertificateForwarding, CertificateForwardingLayer, ForwardedClientCertificate,
 };
 pub(crate) use context::RequestContext;

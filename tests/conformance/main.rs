@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod addresses;
+mod certificate_forwarding;
 mod forwarded_headers;
 mod host_filtering;
 mod hsts;
