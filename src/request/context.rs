@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
 use http::request::Parts;
+use http::{Extensions, StatusCode};
 
+use super::forwarded_headers::ForwardedRemote;
 use crate::connection::{ConnectionInfo, Event};
 
 /// Everything that the server knows of a request and its handler may ask: one allocation a request.
@@ -143,7 +144,7 @@ macro_rules! extract {
             type Rejection = NotServedByKestrel;
 
             async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, NotServedByKestrel> {
-                parts.extensions.get::<RequestContext>().map($from).ok_or(NotServedByKestrel)
+                find(&parts.extensions, $from).ok_or(NotServedByKestrel)
             }
         }
 
@@ -151,12 +152,19 @@ macro_rules! extract {
             type Rejection = Infallible;
 
             async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
-                Ok(parts.extensions.get::<RequestContext>().map($from))
+                Ok(find(&parts.extensions, $from))
             }
         }
     };
 }
 
-extract!(ConnectionInfo, |context| context.connection().clone());
-extract!(RequestId, |context| RequestId(context.clone()));
-extract!(RequestAborted, |context| RequestAborted(context.clone()));
+fn find<T>(extensions: &Extensions, from: fn(&RequestContext, &Extensions) -> T) -> Option<T> {
+    extensions.get::<RequestContext>().map(|context| from(context, extensions))
+}
+
+extract!(ConnectionInfo, |context, extensions| match extensions.get::<ForwardedRemote>() {
+    Some(ForwardedRemote(client)) => context.connection().clone().with_remote_addr(*client),
+    None => context.connection().clone(),
+});
+extract!(RequestId, |context, _| RequestId(context.clone()));
+extract!(RequestAborted, |context, _| RequestAborted(context.clone()));
