@@ -14,7 +14,7 @@ use crate::connection::{BoxConnectionService, ConnectionLimitLayer, wrap};
 use crate::http::upgrade::UpgradeLimit;
 use crate::http::{App, HttpProtocol};
 use crate::listener::BoundEndpoint;
-use crate::request::DefaultHeadersLayer;
+use crate::request::{DefaultHeadersLayer, ResetLayer, SynchronousIoLayer, TrailersLayer};
 
 /// What serves the connections of one bound endpoint.
 pub(super) fn connections<S: App>(
@@ -39,6 +39,9 @@ pub(super) fn requests<S: HttpService>(app: S, default_layers: bool) -> impl App
                 .layer(DefaultHeadersLayer::default())
                 .map_response(|response: Response<_>| response.map(Body::new))
                 .layer(CatchPanicLayer::custom(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response()))
+                .layer(ResetLayer::default())
+                .layer(TrailersLayer::default())
+                .layer(SynchronousIoLayer::default())
                 .into_inner()
         }))
         .service(app.map_response(IntoResponse::into_response))
