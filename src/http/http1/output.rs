@@ -111,6 +111,8 @@ impl Output {
         }
         let n = if direct {
             let Poll::Ready(n) = Pin::new(io).poll_write_vectored(cx, bufs) else {
+                // The stream wakes us. With nothing gathered, the driver would ask for ever.
+                self.writer_waits = false;
                 self.stall();
                 return Poll::Pending;
             };
