@@ -59,13 +59,15 @@ async fn echo(trailers: RequestTrailers, _: Bytes) -> impl IntoResponse {
 }
 
 fn said(trailers: &RequestTrailers) -> String {
-    let trailers = trailers.get().unwrap();
-    trailers.iter().map(|(name, value)| format!("{name}={}\n", value.to_str().unwrap())).collect()
+    let lines =
+        trailers.get().unwrap().iter().map(|(name, value)| format!("{name}={}", value.to_str().unwrap()));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// What the server answers to these octets over HTTP/1.
 async fn http1(request: &str) -> String {
-    let mut connection = server().connect().await.unwrap();
+    let server = server();
+    let mut connection = server.connect().await.unwrap();
     connection.send(request).await.unwrap();
     connection.read_to_end().await.unwrap()
 }
@@ -113,10 +115,8 @@ async fn http1_sends_them_to_a_client_that_takes_them() {
 
 #[tokio::test]
 async fn http1_sends_them_without_a_body_too() {
-    let answer = http1(
-        "GET /trailers-only HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nConnection: close\r\n\r\n",
-    )
-    .await;
+    let answer =
+        http1("GET /trailers-only HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nConnection: close\r\n\r\n").await;
     assert!(answer.ends_with("\r\n\r\n0\r\nx-checksum: abc\r\n\r\n"), "{answer}");
 }
 
@@ -133,8 +133,7 @@ async fn http1_sends_none_to_a_client_that_does_not_ask() {
 
 #[tokio::test]
 async fn http1_answers_head_without_trailers() {
-    let answer =
-        http1("HEAD /exact HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nConnection: close\r\n\r\n").await;
+    let answer = http1("HEAD /exact HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nConnection: close\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     assert!(!answer.contains("trailer"), "{answer}");
     assert!(answer.ends_with("\r\n\r\n"), "{answer}");
@@ -189,7 +188,8 @@ async fn http1_gives_the_requests_after_an_extractor_has_read_the_body() {
 
 #[tokio::test]
 async fn a_body_of_a_known_length_has_none() {
-    let answer = http1("POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello").await;
+    let answer =
+        http1("POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello").await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     let answer = http1("GET /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
@@ -201,5 +201,5 @@ async fn http2_gives_the_requests() {
     let sent = HeaderMap::from_iter([("x-t".parse().unwrap(), "1".parse().unwrap())]);
     let request = Request::post("http://localhost/echo").body(()).unwrap();
     let (_, body, _) = http2(request, "hello", Some(sent)).await;
-    assert_eq!(body, b"x-t=1\n");
+    assert_eq!(body, b"x-t=1");
 }

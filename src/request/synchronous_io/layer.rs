@@ -7,7 +7,7 @@ use super::Rule;
 use crate::request::RequestContext;
 
 /// Says whether handlers may read and write bodies with blocking calls; see the
-/// [module](super::synchronous_io). By default they may not.
+/// [module](super). By default they may not.
 ///
 /// A layer inside another one sets the outer one's value.
 ///

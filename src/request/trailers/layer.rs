@@ -11,7 +11,11 @@ use super::Watched;
 use crate::error::BoxError;
 use crate::request::RequestContext;
 
-/// Lets handlers send and read trailers; see the [module](super::trailers).
+/// Lets handlers send and read trailers; see the [module](super).
+///
+/// # Example
+///
+/// See the [module](super).
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct TrailersLayer {}
@@ -25,6 +29,10 @@ impl<S> Layer<S> for TrailersLayer {
 }
 
 /// The service of [`TrailersLayer`].
+///
+/// # Example
+///
+/// See the [module](super).
 #[derive(Clone, Copy, Debug)]
 pub struct Trailers<S> {
     inner: S,

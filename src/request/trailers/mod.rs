@@ -44,8 +44,8 @@ mod layer;
 mod request;
 mod response;
 
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use http::HeaderMap;
 
@@ -177,23 +177,23 @@ mod tests {
 
     #[tokio::test]
     async fn what_comes_too_late_is_an_error() {
-        let (kept, mut handles) = tokio::sync::mpsc::channel(1);
+        let (kept, mut taken) = tokio::sync::mpsc::channel(1);
         let handler = async move |trailers: ResponseTrailers| {
             trailers.declare("x-a").unwrap();
             kept.try_send(trailers).unwrap();
             Body::new(Channel::<Bytes>::new(1).1)
         };
         let response = ask(handler.clone(), http1()).await;
-        let handle = handles.recv().await.unwrap();
-        assert_eq!(handle.declare("x-b"), Err(TrailersError::HeadSent));
-        assert_eq!(handle.append("x-b", 1), Err(TrailersError::NotDeclared));
-        assert_eq!(handle.append("x-a", 1), Ok(()));
+        let late = taken.recv().await.unwrap();
+        assert_eq!(late.declare("x-b"), Err(TrailersError::HeadSent));
+        assert_eq!(late.append("x-b", 1), Err(TrailersError::NotDeclared));
+        assert_eq!(late.append("x-a", 1), Ok(()));
         assert_eq!(trailers(response).await.unwrap()["x-a"], "1");
-        assert_eq!(handle.append("x-a", 2), Err(TrailersError::Complete));
+        assert_eq!(late.append("x-a", 2), Err(TrailersError::Complete));
 
         drop(ask(handler, http2()).await); // the client has gone
-        let handle = handles.recv().await.unwrap();
-        assert_eq!(handle.append("x-a", 1), Err(TrailersError::Complete));
+        let late = taken.recv().await.unwrap();
+        assert_eq!(late.append("x-a", 1), Err(TrailersError::Complete));
     }
 
     #[tokio::test]
