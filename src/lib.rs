@@ -29,3 +29,24 @@ pub use listener::{Endpoint, KestrelListener};
 pub use protocols::Protocols;
 pub use request::{RequestAborted, RequestId, RequestTrailers, Reset, ResponseTrailers, SynchronousIo};
 pub use server::{HttpService, Serve, serve};
+
+#[doc(inline)]
+pub use http::GuardedStream;
+#[doc(inline)]
+pub use server::AxumListener;
+
+#[cfg(fuzzing)]
+#[doc(hidden)]
+#[allow(missing_docs)]
+pub mod fuzzing {
+    use crate::http::http1::head::HeadRules;
+    use crate::http::http1::hyper_tests;
+    use crate::limits::{Http1Parsing, Limits};
+
+    /// How the gate and hyper disagree about `octets`, if they do.
+    pub async fn agrees_with_hyper(octets: &[u8], strict: bool) -> Result<usize, String> {
+        let parsing = if strict { Http1Parsing::Strict } else { Http1Parsing::Compatible };
+        let rules = HeadRules::new(&Limits::default().http1_parsing(parsing));
+        hyper_tests::agrees_with_hyper(octets, &rules).await
+    }
+}

@@ -1,6 +1,7 @@
 //! Allowed hosts: a request for another one gets a 400.
 
 use axum::extract::Request;
+use axum::http::uri::Authority;
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -8,7 +9,7 @@ use axum::response::Response;
 /// Lets requests for `localhost`, `example.com` and `*.test.local` through, on any port. One without
 /// a host, which only HTTP/1.0 can be, is let through too.
 pub(crate) async fn only_ours(request: Request, next: Next) -> Result<Response, StatusCode> {
-    let authority = request.uri().authority().map(|authority| authority.as_str());
+    let authority = request.uri().authority().map(Authority::as_str);
     let field = request.headers().get(header::HOST);
     let host = match field {
         Some(host) => host.to_str().map_err(|_| StatusCode::BAD_REQUEST)?,

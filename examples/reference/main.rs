@@ -44,7 +44,8 @@ async fn serve(app: Router, port: u16, limits: Limits) -> Result<(), BoxError> {
     let http2_port = port.checked_add(100).ok_or("no port is 100 above it")?;
     let listener = KestrelListener::builder()
         .limits(limits)
-        .endpoint(Endpoint::parse(&format!("http://127.0.0.1:{port}"))?)
+        // In clear Kestrel speaks HTTP/1 only, unless the endpoint is for HTTP/2 only.
+        .endpoint(Endpoint::parse(&format!("http://127.0.0.1:{port}"))?.protocols(Protocols::HTTP1))
         .endpoint(Endpoint::parse(&format!("http://127.0.0.1:{http2_port}"))?.protocols(Protocols::HTTP2))
         .bind()
         .await?;

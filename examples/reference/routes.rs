@@ -345,15 +345,18 @@ async fn outcome(State(notes): State<Notes>, Path(key): Path<String>) -> Respons
 
 /// What handlers leave for a later request to ask about.
 #[derive(Clone, Default)]
-struct Notes(Arc<(Mutex<HashSet<String>>, Mutex<HashMap<String, String>>)>);
+struct Notes {
+    aborted: Arc<Mutex<HashSet<String>>>,
+    outcomes: Arc<Mutex<HashMap<String, String>>>,
+}
 
 impl Notes {
     fn aborted(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.aborted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn outcomes(&self) -> MutexGuard<'_, HashMap<String, String>> {
-        self.0.1.lock().unwrap_or_else(PoisonError::into_inner)
+        self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -362,7 +365,7 @@ struct BadBody(axum::Error);
 
 impl BadBody {
     fn status(&self) -> StatusCode {
-        let too_large = self.sources().any(|source| source.is::<LengthLimitError>());
+        let too_large = self.sources().any(<dyn StdError>::is::<LengthLimitError>);
         if too_large { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST }
     }
 

@@ -70,16 +70,12 @@ where
     }
 
     fn call(&mut self, connection: Connection<T>) -> Self::Future {
-        match Arc::clone(&self.free).try_acquire_owned() {
-            Ok(permit) => {
-                connection.info().add_slot(Box::new(permit));
-                Admission::Served { future: self.inner.call(connection) }
-            }
-            Err(_) => {
-                events::connection_rejected(connection.info());
-                Admission::Refused
-            }
-        }
+        let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() else {
+            events::connection_rejected(connection.info());
+            return Admission::Refused;
+        };
+        connection.info().add_slot(Box::new(permit));
+        Admission::Served { future: self.inner.call(connection) }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The innermost connection service: turns a connection into requests.
 
+mod answer;
+mod call;
 pub(crate) mod http1;
 mod http2;
 pub(crate) mod rules;
@@ -14,12 +16,14 @@ use std::task::{Context, Poll};
 use axum::body::Body;
 use axum::response::Response;
 use http::Request;
+use tokio::sync::{mpsc, oneshot};
 use tower::Service;
 
 use crate::connection::{BoxIo, Connection};
 use crate::error::BoxError;
 use crate::limits::Limits;
 use crate::protocols::Protocols;
+pub use http1::GuardedStream;
 use rules::Rules;
 use upgrade::UpgradeLimit;
 
@@ -70,6 +74,41 @@ impl<S: App> Service<Connection<BoxIo>> for HttpProtocol<S> {
             self.rules.clone(),
             self.upgrades.clone(),
         ))
+    }
+}
+
+/// Gives the guarded stream of a connection to somebody else, and waits until they drop it.
+#[derive(Clone)]
+pub(crate) struct HandOver {
+    rules: Arc<Rules>,
+    to: mpsc::Sender<GuardedStream>,
+}
+
+impl HandOver {
+    pub(crate) fn new(limits: &Limits, protocols: Protocols, to: mpsc::Sender<GuardedStream>) -> Self {
+        Self { rules: Arc::new(Rules::new(limits, protocols)), to }
+    }
+}
+
+impl Service<Connection<BoxIo>> for HandOver {
+    type Response = ();
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, connection: Connection<BoxIo>) -> Self::Future {
+        let Self { rules, to } = self.clone();
+        Box::pin(async move {
+            let (io, info) = connection.into_parts();
+            let (dropped, gone) = oneshot::channel();
+            // Nobody takes it once the other server has stopped.
+            let _ = to.send(GuardedStream::new(io, info, rules, dropped)).await;
+            let _ = gone.await;
+            Ok(())
+        })
     }
 }
 

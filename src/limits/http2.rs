@@ -41,7 +41,7 @@ pub struct Http2Limits {
     pub(super) problem: Option<Problem>,
 }
 
-/// RFC 9113 section 6.5.2: the range of SETTINGS_MAX_FRAME_SIZE.
+/// RFC 9113 section 6.5.2: the range of `SETTINGS_MAX_FRAME_SIZE`.
 const FRAME_SIZES: (u32, u32) = (1 << 14, (1 << 24) - 1);
 /// RFC 9113 section 6.9.2: a window starts at 65,535 and may not pass 2^31-1.
 const WINDOW_SIZES: (u32, u32) = (65_535, (1 << 31) - 1);

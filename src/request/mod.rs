@@ -4,6 +4,7 @@
 mod not_available;
 
 mod body_error;
+mod catch_panic;
 mod context;
 pub(crate) mod date;
 mod default_headers;
@@ -12,6 +13,7 @@ pub mod synchronous_io;
 pub mod trailers;
 
 pub use body_error::BodyError;
+pub use catch_panic::{CatchPanic, CatchPanicLayer};
 pub(crate) use context::RequestContext;
 pub use context::{NotServedByKestrel, RequestAborted, RequestId};
 pub use default_headers::{DefaultHeaders, DefaultHeadersLayer};

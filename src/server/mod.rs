@@ -1,6 +1,7 @@
 //! The server: `serve`, its options, and the shutdown.
 
 mod accept;
+mod axum;
 mod pipeline;
 mod tracker;
 
@@ -11,12 +12,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::response::IntoResponse;
+use ::axum::body::Body;
+use ::axum::response::IntoResponse;
 use http::Request;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
+pub use self::axum::AxumListener;
 use crate::error::Error;
 use crate::http::App;
 use crate::http::upgrade::UpgradeLimit;
@@ -213,7 +215,9 @@ async fn run(listener: KestrelListener, app: impl App, signal: Signal, timeout: 
     for endpoint in endpoints {
         let service = pipeline::connections(&endpoint, &app, &upgrades);
         let endpoint = Arc::new(endpoint);
-        accepting.spawn(accept::accept(endpoint, service, tracker.clone(), stop.clone()));
+        for _ in 0..accept::tasks() {
+            accepting.spawn(accept::accept(endpoint.clone(), service.clone(), tracker.clone(), stop.clone()));
+        }
     }
     signal.await;
 

@@ -2,19 +2,17 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::response::IntoResponse;
-use http::{Response, StatusCode};
+use tokio::sync::mpsc;
 use tower::util::BoxCloneSyncService;
 use tower::{ServiceBuilder, ServiceExt};
-use tower_http::catch_panic::CatchPanicLayer;
 
 use super::HttpService;
 use crate::connection::{BoxConnectionService, ConnectionLimitLayer, wrap};
 use crate::http::upgrade::UpgradeLimit;
-use crate::http::{App, HttpProtocol};
+use crate::http::{App, GuardedStream, HandOver, HttpProtocol};
 use crate::listener::BoundEndpoint;
-use crate::request::{DefaultHeadersLayer, ResetLayer, SynchronousIoLayer, TrailersLayer};
+use crate::request::{CatchPanicLayer, DefaultHeadersLayer, ResetLayer, SynchronousIoLayer, TrailersLayer};
 
 /// What serves the connections of one bound endpoint.
 pub(super) fn connections<S: App>(
@@ -22,9 +20,22 @@ pub(super) fn connections<S: App>(
     app: &S,
     upgrades: &Arc<UpgradeLimit>,
 ) -> BoxConnectionService {
+    let http = HttpProtocol::new(app.clone(), &endpoint.limits, endpoint.protocols, upgrades.clone());
+    around(endpoint, BoxCloneSyncService::new(http))
+}
+
+/// The same for connections that another server takes.
+pub(super) fn handed_over(
+    endpoint: &BoundEndpoint,
+    to: &mpsc::Sender<GuardedStream>,
+) -> BoxConnectionService {
+    let hand_over = HandOver::new(&endpoint.limits, endpoint.protocols, to.clone());
+    around(endpoint, BoxCloneSyncService::new(hand_over))
+}
+
+fn around(endpoint: &BoundEndpoint, innermost: BoxConnectionService) -> BoxConnectionService {
     let limits = &endpoint.limits;
-    let http = HttpProtocol::new(app.clone(), limits, endpoint.protocols, upgrades.clone());
-    let service = endpoint.layers.wrap(BoxCloneSyncService::new(http));
+    let service = endpoint.layers.wrap(innermost);
     match limits.max_concurrent_connections {
         Some(limit) => wrap(&ConnectionLimitLayer::new(limit), service),
         None => service,
@@ -37,8 +48,7 @@ pub(super) fn requests<S: HttpService>(app: S, default_layers: bool) -> impl App
         .option_layer(default_layers.then(|| {
             ServiceBuilder::new()
                 .layer(DefaultHeadersLayer::default())
-                .map_response(|response: Response<_>| response.map(Body::new))
-                .layer(CatchPanicLayer::custom(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response()))
+                .layer(CatchPanicLayer::new())
                 .layer(ResetLayer::default())
                 .layer(TrailersLayer::default())
                 .layer(SynchronousIoLayer::default())

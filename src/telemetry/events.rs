@@ -69,3 +69,8 @@ pub(crate) fn stale_socket_removed(path: &Path) {
 pub(crate) fn socket_not_removed(path: &Path, error: &io::Error) {
     tracing::warn!(target: "kestrel_rs::listener", path = %path.display(), %error, "cannot remove the socket file");
 }
+
+/// A handler panicked; its client got a 500. What panics is the app, so this is an error.
+pub(crate) fn handler_panicked(message: &str) {
+    tracing::error!(target: "kestrel_rs", message, "a handler panicked");
+}

@@ -1,6 +1,26 @@
-//! Replays what the real Kestrel was recorded to do. Every difference stands in a table with its
-//! reason.
+//! kestrel-rs against the recordings of the real Kestrel.
+//!
+//! ```text
+//! tests/reference/http1/probes.json ---- probes: octets to the reference application on a port
+//! tests/reference/facts/*.json      -+-- facts:  requests to a server in memory, what its handler saw
+//!                                    `-- limits: defaults, what is refused, what starts
+//! ```
+//!
+//! Where we differ on purpose, [`differences`] says so, with the number of cases: a row that covers
+//! more or fewer than it says fails, as a difference without a row does.
+//!
+//! | variable | effect |
+//! |---|---|
+//! | `KESTREL_REFERENCE=FOLDER` | other recordings with the same layout; then rows are not counted |
+//! | `KESTREL_PROBE_TARGET=HOST:PORT,HOST:SHORTPORT` | probe a server that is already running, the real Kestrel too |
+//! | `KESTREL_FACTS_TARGET=HOST:PORT` | replay the requests against such a server: statuses only |
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+#![expect(clippy::print_stderr, reason = "a report is read beside the result")]
 
 mod addresses;
+mod differences;
+mod facts;
+mod http;
+mod limits;
+mod probes;
+mod support;

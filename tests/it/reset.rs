@@ -10,7 +10,7 @@ use kestrel_rs::Reset;
 use kestrel_rs::request::{ErrorCode, ResetLayer};
 use kestrel_rs::test::TestServer;
 
-use crate::support::{h2_client, h2_client_over};
+use crate::frames::{h2_client, h2_client_over};
 
 fn app() -> Router {
     Router::new()

@@ -10,7 +10,7 @@ use kestrel_rs::request::TrailersError;
 use kestrel_rs::test::TestServer;
 use kestrel_rs::{RequestTrailers, ResponseTrailers};
 
-use crate::support::h2_client;
+use crate::frames::h2_client;
 
 fn server() -> TestServer {
     TestServer::new(

@@ -9,13 +9,11 @@ use std::task::{Context, Poll, ready};
 use axum::body::Body;
 use axum::extract::{ConnectInfo, OriginalUri};
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, Entry};
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, Entry, HOST, TRANSFER_ENCODING};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use tower::ServiceExt;
-use tower::util::Oneshot;
 
 use super::gate::RequestNotes;
 use super::head::Asks;
@@ -23,6 +21,8 @@ use super::shared::Shared;
 use super::target;
 use crate::connection::ConnectionInfo;
 use crate::http::App;
+use crate::http::answer::Answer;
+use crate::http::call::Call;
 use crate::http::upgrade::UpgradeLimit;
 use crate::request::{RequestContext, Watched};
 
@@ -62,8 +62,10 @@ impl<S: App> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
             extensions.insert(ConnectInfo(remote));
         }
         extensions.insert(context);
+        let method = request.method().clone();
         Exchange {
-            answer: self.app.clone().oneshot(request),
+            method,
+            answer: Call::new(&self.app, request),
             notes,
             shared: self.shared.clone(),
             info: self.info.clone(),
@@ -105,8 +107,9 @@ pin_project_lite::pin_project! {
     /// The app at work on a request.
     pub(super) struct Exchange<S: App> {
         #[pin]
-        answer: Oneshot<S, Request<Body>>,
+        answer: Call<S>,
         notes: RequestNotes,
+        method: Method,
         shared: Shared,
         info: ConnectionInfo,
         upgrades: Arc<UpgradeLimit>,
@@ -121,6 +124,10 @@ impl<S: App> Future for Exchange<S> {
         let Ok(mut response) = ready!(this.answer.poll(cx));
         let mut state = this.shared.lock();
         state.answer_begun = true;
+        if this.info.wants_abort() {
+            state.client_gone();
+            state.gate.output.refuse();
+        }
         let mut refused = None; // dropped when the lock is free: it may hold the request's body
         let asks = this.notes.asks;
         if this.notes.asks_upgrade() {
@@ -154,7 +161,8 @@ impl<S: App> Future for Exchange<S> {
         drop(state);
         drop(refused);
         let shared = this.shared.clone();
-        Poll::Ready(Ok(response.map(|body| AnswerBody { body, shared, unflushed: false, error: None })))
+        let response = Answer::prepare(response, this.method);
+        Poll::Ready(Ok(response.map(|answer| AnswerBody { answer, shared })))
     }
 }
 
@@ -179,6 +187,15 @@ impl RequestBody {
     }
 }
 
+/// Whether nothing comes after what `body` gave last. hyper does not say so by itself when the
+/// answer is complete before the body is, until the next request.
+pub(super) fn is_last<E>(frame: Option<&Result<Frame<Bytes>, E>>, body: &Incoming) -> bool {
+    match frame {
+        Some(Ok(frame)) => frame.is_trailers() || body.is_end_stream(),
+        Some(Err(_)) | None => true,
+    }
+}
+
 impl http_body::Body for RequestBody {
     type Data = Bytes;
     type Error = hyper::Error;
@@ -188,8 +205,14 @@ impl http_body::Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
-        let frame = ready!(Pin::new(incoming).poll_frame(cx));
-        if !matches!(frame, Some(Ok(_))) {
+        let mut frame = ready!(Pin::new(&mut *incoming).poll_frame(cx));
+        if let Some(trailers) = frame.as_mut().and_then(|frame| frame.as_mut().ok()?.trailers_mut()) {
+            // As Kestrel: what frames or routes a message is no trailer (RFC 9110 section 6.5.1).
+            for name in [CONNECTION, HOST, TRANSFER_ENCODING] {
+                trailers.remove(name);
+            }
+        }
+        if is_last(frame.as_ref(), incoming) {
             self.incoming = None;
         }
         Poll::Ready(frame)
@@ -216,11 +239,8 @@ impl Drop for RequestBody {
 
 /// An answer's body as hyper gets it. Dropped when hyper has all of it, which ends the exchange.
 pub(super) struct AnswerBody {
-    body: Body,
+    answer: Answer,
     shared: Shared,
-    /// hyper has octets that it has not flushed.
-    unflushed: bool,
-    error: Option<axum::Error>,
 }
 
 impl http_body::Body for AnswerBody {
@@ -231,39 +251,15 @@ impl http_body::Body for AnswerBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let this = &mut *self;
-        let frame = match this.error.take() {
-            Some(error) => Some(Err(error)),
-            None => match Pin::new(&mut this.body).poll_frame(cx) {
-                Poll::Ready(frame) => frame,
-                Poll::Pending => {
-                    this.unflushed = false;
-                    return Poll::Pending;
-                }
-            },
-        };
-        match frame {
-            Some(Err(error)) if this.unflushed => {
-                // An error makes hyper drop what it has not flushed; the client is to have what
-                // the handler wrote before it failed.
-                this.unflushed = false;
-                this.error = Some(error);
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
-            frame => {
-                this.unflushed = true;
-                Poll::Ready(frame)
-            }
-        }
+        Pin::new(&mut self.answer).poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.error.is_none() && self.body.is_end_stream()
+        self.answer.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.answer.size_hint()
     }
 }
 

@@ -12,7 +12,8 @@
 //! STRICTNESS `chunk-size-overflow`, `chunk-extension-grammar`, `chunk-extension-budget`, `chunk-end-lf`,
 //! `request-trailer-utf8`; and a bare LF never ends a trailer line, because hyper reads on until a CR.
 
-use super::head::{BodyLength, Head, HeadRules, LONGEST_NAME};
+use super::field::LONGEST_NAME;
+use super::head::{BodyLength, Head, HeadRules};
 use super::octets::{TOKEN, is};
 use super::rejection::Rejection;
 
@@ -108,6 +109,20 @@ impl BodyFraming {
         }
     }
 
+    /// The body of an answer, whose trailers are nobody's to limit.
+    pub(crate) fn of_answer(body: BodyLength) -> Self {
+        Self::new(&Head {
+            len: 0,
+            minor_version_at: 0,
+            body,
+            asks: super::head::Asks::default(),
+            expect_continue_at: None,
+            dropped_content_length: None,
+            header_lines: 0,
+            header_octets: 0,
+        })
+    }
+
     /// Looks at the next octets. An error comes with the number of octets before the fault, which may be passed on.
     pub(crate) fn advance(&mut self, buf: &[u8], rules: &HeadRules) -> Result<Advance, (usize, Rejection)> {
         let mut at = 0;
@@ -149,6 +164,16 @@ impl BodyFraming {
         self.framing_octets
     }
 
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn header_lines(&self) -> usize {
+        self.header_lines
+    }
+
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn header_octets(&self) -> usize {
+        self.header_octets
+    }
+
     fn step(&mut self, octet: u8, rules: &HeadRules) -> Result<State, Rejection> {
         let in_trailers = matches!(self.state, State::Name { .. } | State::Value(_) | State::ValueLf)
             || matches!(self.state, State::Line { first } if !first || octet != b'\r')
@@ -163,13 +188,13 @@ impl BodyFraming {
         }
         match self.state {
             State::Size { digits, value } => self.step_size(octet, digits, value),
+            State::Extension { state, size } if octet == b'\r' && state.may_end() => {
+                Ok(State::SizeLf { size })
+            }
             State::Extension { state, size } => {
                 self.count_extension()?;
-                match (state.step(octet), octet) {
-                    (Some(state), _) => Ok(State::Extension { state, size }),
-                    (None, b'\r') if state.may_end() => Ok(State::SizeLf { size }),
-                    _ => Err(Rejection::BadChunkExtension),
-                }
+                let state = state.step(octet).ok_or(Rejection::BadChunkExtension)?;
+                Ok(State::Extension { state, size })
             }
             State::SizeLf { size } => match (octet, size) {
                 (b'\n', 0) => Ok(State::Line { first: true }),
@@ -233,11 +258,10 @@ impl Extension {
     fn step(self, octet: u8) -> Option<Self> {
         let is_space = matches!(octet, b' ' | b'\t');
         match self {
-            Self::BeforeName if is_space => Some(self),
+            Self::BeforeName | Self::BeforeValue if is_space => Some(self),
             Self::BeforeName | Self::Name if is(octet, TOKEN) => Some(Self::Name),
             Self::Name | Self::AfterName if octet == b'=' => Some(Self::BeforeValue),
             Self::Name | Self::AfterName if is_space => Some(Self::AfterName),
-            Self::BeforeValue if is_space => Some(self),
             Self::BeforeValue if octet == b'"' => Some(Self::Quoted),
             Self::BeforeValue | Self::Token if is(octet, TOKEN) => Some(Self::Token),
             Self::Quoted if octet == b'"' => Some(Self::AfterValue),
@@ -301,5 +325,146 @@ impl Utf8 {
             0xF4 => sequence(3, 0x80, 0x8F),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::head::HeadParser;
+    use super::*;
+    use crate::limits::Limits;
+
+    const HEAD: &[u8] = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+    fn chunked(rules: &HeadRules) -> BodyFraming {
+        BodyFraming::new(&HeadParser::default().advance(HEAD, rules).unwrap().unwrap())
+    }
+
+    /// What is seen when the input comes in pieces of `piece` octets after one of `first`: octets of the body and of
+    /// its framing, or where it went wrong.
+    fn read(
+        body: &[u8],
+        first: usize,
+        piece: usize,
+        rules: &HeadRules,
+    ) -> Result<(usize, u64, bool), (usize, Rejection)> {
+        let mut framing = chunked(rules);
+        let (mut at, mut end) = (0, first.min(body.len()));
+        loop {
+            let seen = framing.advance(&body[at..end], rules).map_err(|(octets, why)| (at + octets, why))?;
+            at += seen.octets;
+            if seen.done || end == body.len() {
+                return Ok((at, framing.framing_octets(), seen.done));
+            }
+            assert_eq!(at, end, "all of a piece belongs to a body that is not done");
+            end = (end + piece).min(body.len());
+        }
+    }
+
+    #[test]
+    fn sees_the_same_for_every_split() {
+        let rules = HeadRules::new(&Limits::default());
+        for (body, expected) in [
+            ("5\r\nhello\r\n0\r\n\r\nGET", Ok((15, 10, true))),
+            ("0\r\n\r\n", Ok((5, 5, true))),
+            ("00000001\r\nx\r\n00\r\nX: y\r\nZ:\r\n\r\n", Ok((29, 16, true))),
+            ("1;a=b; c = \"\\\"\u{e9};\" ;d \r\nx\r\n0;e\r\n\r\n", Ok((34, 33, true))),
+            ("1\r\nx\r\n0\r\nX: \u{20ac}\u{e9}\r\n", Ok((19, 8, false))),
+            ("000000001\r\n", Err((8, Rejection::BadChunkSizeData))),
+            ("80000000\r\n", Err((7, Rejection::BadChunkSizeData))),
+            ("5 \r\n", Err((1, Rejection::BadChunkSizeData))),
+            (";a\r\n", Err((0, Rejection::BadChunkSizeData))),
+            ("5\nhello", Err((1, Rejection::BadChunkSizeData))),
+            ("5\rhello", Err((2, Rejection::BadChunkSizeData))),
+            ("5;\r\n", Err((2, Rejection::BadChunkExtension))),
+            ("5;a\nb", Err((3, Rejection::BadChunkExtension))),
+            ("5;bad[=x\r\n", Err((5, Rejection::BadChunkExtension))),
+            ("5;a=\"b\r\n", Err((6, Rejection::BadChunkExtension))),
+            ("5;a\rb", Err((4, Rejection::BadChunkSizeData))),
+            ("1\r\nxx", Err((4, Rejection::BadChunkSuffix))),
+            ("1\r\nx\n", Err((4, Rejection::BadChunkSuffix))),
+            ("0\r\n\n", Err((3, Rejection::InvalidRequestHeader))),
+            ("0\r\n\rX", Err((4, Rejection::InvalidRequestHeadersNoCrLf))),
+            ("0\r\nX: y\n\r\n", Err((7, Rejection::InvalidRequestHeader))),
+            ("0\r\nX : y\r\n", Err((4, Rejection::InvalidRequestHeader))),
+            ("0\r\n y\r\n", Err((3, Rejection::InvalidRequestHeader))),
+        ] {
+            let body = body.as_bytes();
+            for first in 0..=body.len() {
+                for piece in [1, body.len().max(1)] {
+                    assert_eq!(
+                        read(body, first, piece, &rules),
+                        expected,
+                        "{} at {first}",
+                        body.escape_ascii()
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn reads_a_length() {
+        let rules = HeadRules::new(&Limits::default());
+        let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n";
+        let mut framing = BodyFraming::new(&HeadParser::default().advance(head, &rules).unwrap().unwrap());
+        assert_eq!(framing.advance(b"abc", &rules), Ok(Advance { octets: 3, done: false }));
+        assert_eq!(framing.advance(b"deGET", &rules), Ok(Advance { octets: 2, done: true }));
+        assert!(framing.is_done());
+    }
+
+    #[test]
+    fn counts_trailers_on_from_the_head() {
+        let limits = |total, count| {
+            HeadRules::new(
+                &Limits::default().max_request_headers_total_size(total).max_request_header_count(count),
+            )
+        };
+        let body = b"0\r\nX: y\r\n\r\n";
+        // 37 octets of header lines, their empty line, then 8 of trailers: Kestrel allows both empty lines as one.
+        assert_eq!(read(body, 0, 1, &limits(45, 3)), Ok((11, 3, true)));
+        assert_eq!(read(body, 0, 1, &limits(44, 3)), Err((10, Rejection::HeadersExceedMaxTotalSize)));
+        assert_eq!(read(body, 0, 1, &limits(45, 2)), Err((8, Rejection::TooManyHeaders)));
+    }
+
+    #[test]
+    fn judges_utf8_as_the_standard_library() {
+        let rules = HeadRules::new(&Limits::default());
+        let mut random = 0x1234_5678_9ABC_DEF1_u64;
+        for _ in 0..20_000 {
+            let mut value = Vec::new();
+            for _ in 0..4 {
+                random ^= random << 13;
+                random ^= random >> 7;
+                random ^= random << 17;
+                value.push(
+                    [
+                        0x20, 0x7E, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC1, 0xC2, 0xE0, 0xED, 0xEF, 0xF0,
+                        0xF4, 0xF5,
+                    ][(random >> 20) as usize % 16],
+                );
+            }
+            let body = [b"0\r\nX: ", &value[..], b"\r\n\r\n"].concat();
+            assert_eq!(
+                chunked(&rules).advance(&body, &rules).is_ok(),
+                std::str::from_utf8(&value).is_ok(),
+                "{value:x?}"
+            );
+        }
+    }
+
+    #[test]
+    fn stops_extensions_without_end() {
+        let rules = HeadRules::new(&Limits::default());
+        let mut framing = chunked(&rules);
+        let chunk = b"1;abcdefg\r\nx\r\n";
+        for _ in 0..2047 {
+            framing.advance(chunk, &rules).unwrap();
+        }
+        assert_eq!(
+            framing.advance(chunk, &rules),
+            Err((8, Rejection::ChunkExtensionsTooLong)),
+            "one octet under 16 KiB"
+        );
     }
 }

@@ -26,6 +26,7 @@ use bytes::{Buf, BytesMut};
 use http::HeaderValue;
 use tokio::io::{AsyncRead, ReadBuf};
 
+use super::answers::Method;
 use super::framing::BodyFraming;
 use super::head::{Asks, BodyLength, EmptyLines, Head, HeadParser};
 use super::output::Output;
@@ -51,9 +52,15 @@ pub(crate) struct Gate {
     /// hyper wants to read, and there was nothing.
     pub(super) reader_waits: bool,
     rejection: Option<Rejection>,
+    /// Whoever reads has been shown the end; before that, an answer may still be the last one.
+    end_shown: bool,
     /// The next head that is asked for is the end: the server is closing the connection.
     pub(super) last_request: bool,
     tunnel_wakers: [Option<Waker>; 2],
+    /// How many requests have been passed on.
+    passed_requests: usize,
+    /// Nobody drives: hyper is set up by somebody else, and a flush must be a flush.
+    standalone: bool,
 }
 
 enum Phase {
@@ -79,9 +86,14 @@ pub(super) struct RequestNotes {
     pub(super) hidden_expect: bool,
     /// The Content-Length that a Transfer-Encoding overruled.
     pub(super) dropped_length: Option<HeaderValue>,
+    method: Method,
 }
 
 impl RequestNotes {
+    pub(super) fn method(&self) -> Method {
+        self.method
+    }
+
     /// What follows the request may be no request.
     pub(super) fn asks_upgrade(&self) -> bool {
         self.asks.has(Asks::UPGRADE) || self.asks.has(Asks::CONNECT)
@@ -127,9 +139,20 @@ impl Gate {
             requests: VecDeque::new(),
             reader_waits: false,
             rejection: None,
+            end_shown: false,
             last_request: false,
             tunnel_wakers: [None, None],
+            passed_requests: 0,
+            standalone: false,
         }
+    }
+
+    /// For a stream that is read and written without a driver.
+    pub(super) fn standalone(io: BoxIo, rules: Arc<Rules>) -> Self {
+        let mut gate = Self::new(io, rules);
+        gate.standalone = true;
+        gate.output.set_direct();
+        gate
     }
 
     /// Reads for hyper.
@@ -141,7 +164,14 @@ impl Gate {
 
     fn poll_read_inner(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
-            self.look_at_held();
+            match if self.standalone { self.sniff() } else { Sniffed::Http1 } {
+                Sniffed::Http1 => self.look_at_held(),
+                Sniffed::Http2 => {
+                    self.phase = Phase::Tunnel;
+                    continue;
+                }
+                Sniffed::TooShort => {}
+            }
             if self.passed > 0 {
                 let n = self.passed.min(buf.remaining());
                 buf.put_slice(&self.held[..n]);
@@ -150,7 +180,10 @@ impl Gate {
                 return Poll::Ready(Ok(()));
             }
             match &mut self.phase {
-                Phase::Ended => return Poll::Ready(Ok(())),
+                Phase::Ended => {
+                    self.end_shown = true;
+                    return Poll::Ready(Ok(()));
+                }
                 Phase::Broken(fault) => {
                     let error = io::Error::from(*fault);
                     self.phase = Phase::Ended;
@@ -171,7 +204,7 @@ impl Gate {
                 }
                 Phase::Head(_) | Phase::Body(_) => {}
             }
-            if !self.held.is_empty() {
+            if !self.held.is_empty() || self.standalone && self.is_first_request() {
                 // The rest of a head; it belongs behind what is held of it.
                 ready!(self.poll_read_ahead(cx))?;
                 continue;
@@ -206,6 +239,7 @@ impl Gate {
                 self.end_of_stream();
             }
             if matches!(self.phase, Phase::Ended) {
+                self.end_shown = true;
                 return Poll::Ready(Ok(Arrival::End));
             }
             ready!(self.poll_read_ahead(cx))?;
@@ -214,14 +248,21 @@ impl Gate {
 
     /// Which version of HTTP the connection begins with.
     fn sniff(&mut self) -> Sniffed {
-        if !self.rules.http2 || !self.is_first_request() || self.passed > 0 {
+        let first = matches!(self.phase, Phase::Head(_)) && self.is_first_request() && self.passed == 0;
+        if !first || self.held.is_empty() {
             return Sniffed::Http1;
         }
         let seen = self.held.len().min(PREFACE.len());
         if self.held[..seen] == PREFACE[..seen] && !self.eof {
-            return if seen == PREFACE.len() { Sniffed::Http2 } else { Sniffed::TooShort };
+            if seen == PREFACE.len() {
+                if self.rules.http2 {
+                    return Sniffed::Http2;
+                }
+                self.reject(Rejection::Http2Preface);
+            }
+            return Sniffed::TooShort;
         }
-        if self.rules.http1 || self.held.is_empty() {
+        if self.rules.http1 {
             return Sniffed::Http1;
         }
         // Whoever speaks HTTP/1 to an endpoint of HTTP/2 gets words; anybody else hyper's GOAWAY.
@@ -312,7 +353,7 @@ impl Gate {
                         }
                         Ok(None) => break,
                         Err(rejection) => {
-                            self.reject_head(rejection, &buf[at..]);
+                            self.reject(rejection);
                             break;
                         }
                     }
@@ -341,23 +382,31 @@ impl Gate {
         let mut notes = RequestNotes {
             asks: head.asks,
             hidden_expect: false,
+            method: Method::Other,
             dropped_length: head
                 .dropped_content_length
                 .clone()
                 .and_then(|range| HeaderValue::from_bytes(&octets[range]).ok()),
         };
-        if head.asks.has(Asks::HTTP10) {
+        notes.method = match octets.first_chunk() {
+            Some(b"HEAD ") => Method::Head,
+            _ if head.asks.has(Asks::CONNECT) => Method::Connect,
+            _ => Method::Other,
+        };
+        if head.asks.has(Asks::HTTP10) && !self.standalone {
             // hyper refuses a chunked body on 1.0 and answers with 1.0, which Kestrel does not; so
             // hyper sees 1.1 and `Exchange` does what 1.0 needs.
             octets[head.minor_version_at] = b'1';
         }
         // No 100 on HTTP/1.0, and none when the body has begun to come: hyper would send one.
-        if let Some(expect) = head.expect_continue_at.filter(|_| more || head.asks.has(Asks::HTTP10)) {
+        let hide = !self.standalone && (more || head.asks.has(Asks::HTTP10));
+        if let Some(expect) = head.expect_continue_at.filter(|_| hide) {
             octets[expect] = b'-';
             notes.hidden_expect = true;
         }
         let upgrade = notes.asks_upgrade();
         self.requests.push_back(notes);
+        self.passed_requests += 1;
         self.empty_lines = EmptyLines::default();
         self.phase = match head.body {
             BodyLength::None if upgrade => Phase::Undecided,
@@ -366,18 +415,16 @@ impl Gate {
         };
     }
 
-    fn reject_head(&mut self, rejection: Rejection, head: &[u8]) {
-        // An HTTP/2 client on an endpoint without HTTP/2 gets an answer that it can read.
-        let http2 = rejection == Rejection::UnrecognizedHttpVersion
-            && self.is_first_request()
-            && head.starts_with(PREFACE);
-        self.reject(if http2 { Rejection::Http2Preface } else { rejection });
-    }
-
     /// Refuses the request that is coming in. hyper is not shown any more of this connection.
-    pub(super) fn reject(&mut self, rejection: Rejection) {
+    fn reject(&mut self, rejection: Rejection) {
         self.rejection = Some(rejection);
         self.phase = Phase::Ended;
+    }
+
+    /// The client has had its time for a head; nobody else is answered on this connection.
+    pub(super) fn time_out(&mut self) {
+        self.reject(Rejection::RequestHeadersTimeout);
+        self.end_shown = true;
     }
 
     /// The client has ended its side of the stream.
@@ -432,7 +479,7 @@ impl Gate {
     /// Writes what is gathered, then the refusal if there is one, then the end of the stream.
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.note_tunnel_writer(cx);
-        if let Some(rejection) = self.rejection.take() {
+        if let Some(rejection) = self.rejection.take().filter(|_| self.end_shown) {
             self.output.append(&rejection.answer());
         }
         self.output.poll_shutdown(&mut self.io, cx)
@@ -446,6 +493,15 @@ impl Gate {
 
     pub(super) fn next_request(&mut self) -> RequestNotes {
         self.requests.pop_front().unwrap_or_default()
+    }
+
+    /// The client is let go of, with nothing said.
+    pub(super) fn end(&mut self) {
+        self.phase = Phase::Ended;
+    }
+
+    pub(super) fn passed_requests(&self) -> usize {
+        self.passed_requests
     }
 
     pub(super) fn is_at_eof(&self) -> bool {

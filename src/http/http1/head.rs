@@ -11,6 +11,7 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr2};
 
+use super::field::{Codings, Field, parse_content_length};
 use super::host;
 use super::octets::{TOKEN, is};
 use super::rejection::Rejection;
@@ -19,9 +20,6 @@ use crate::limits::{HeaderValues, Http1Parsing, Limits};
 
 /// `http::HeaderMap` has room for 24,576 names and panics over it.
 const MOST_HEADERS: usize = 24_000;
-
-/// The longest name that `http::HeaderName` takes.
-pub(super) const LONGEST_NAME: usize = 65_535;
 
 /// The limits and switches that the parser needs, taken once a connection.
 #[derive(Clone, Copy, Debug)]
@@ -107,18 +105,6 @@ pub(crate) struct Head {
     pub(crate) header_lines: usize,
     /// Octets of the header lines and the empty line.
     pub(crate) header_octets: usize,
-}
-
-/// The codings of all Transfer-Encoding lines so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Codings {
-    #[default]
-    None,
-    Chunked,
-    /// The last one is not `chunked`; the flag: one before it was.
-    Other {
-        chunked_before: bool,
-    },
 }
 
 /// Reads one head, in as many pieces as it comes. A fresh one for each request.
@@ -217,7 +203,7 @@ impl HeadParser {
         let method_end = line.iter().position(|&octet| !is(octet, TOKEN)).ok_or(invalid)?;
         let (method, rest) = line.split_at(method_end);
         let [b' ', rest @ ..] = rest else { return Err(invalid) };
-        let target_end = memchr(b' ', rest).ok_or(invalid)?;
+        let target_end = memchr(b' ', rest).ok_or_else(|| without_space(rest))?;
         let (target, version) = rest.split_at(target_end);
         if method.is_empty() || matches!(target.first(), None | Some(b'?' | b'%')) {
             return Err(invalid);
@@ -251,7 +237,8 @@ impl HeadParser {
         let range = value_at..value_at + value.len();
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => {
-                if self.host.replace(range).is_some() {
+                let before = self.host.replace(range);
+                if before.is_some() {
                     return Err(Rejection::MultipleHostHeaders);
                 }
             }
@@ -271,7 +258,7 @@ impl HeadParser {
                 }
             }
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
-                self.codings = take_codings(self.codings, value)?;
+                self.codings = self.codings.take(value)?;
             }
             _ => {}
         }
@@ -340,88 +327,16 @@ impl HeadParser {
     }
 }
 
-/// A header or trailer line without its line end.
-pub(super) struct Field<'a> {
-    pub(super) name: &'a [u8],
-    /// Without white space on both sides.
-    pub(super) value: &'a [u8],
-    value_at: usize,
-}
-
-impl<'a> Field<'a> {
-    #[inline]
-    fn parse(line: &'a [u8]) -> Result<Self, Rejection> {
-        let end = line.iter().position(|&octet| !is(octet, TOKEN)).unwrap_or(line.len());
-        if end == 0 || end > LONGEST_NAME || line.get(end) != Some(&b':') {
-            return Err(match line.get(end) {
-                Some(0 | 0x80..) => Rejection::InvalidCharactersInHeaderName,
-                _ => Rejection::InvalidRequestHeader,
-            });
-        }
-        let (name, value) = (&line[..end], &line[end + 1..]);
-        let is_space = |octet: &u8| matches!(octet, b' ' | b'\t');
-        let skipped = value.iter().position(|octet| !is_space(octet)).unwrap_or(value.len());
-        let value = &value[skipped..];
-        let kept = value.iter().rposition(|octet| !is_space(octet)).map_or(0, |last| last + 1);
-        Ok(Self { name, value: &value[..kept], value_at: end + 1 + skipped })
+/// What Kestrel answers when nothing separates target and version: it looks for the version two octets into the
+/// target. Where it finds one there (`GET /aHTTP/1.1`) it serves the request; we never do.
+#[cold]
+fn without_space(rest: &[u8]) -> Rejection {
+    let unseparated = memchr2(b'?', b'%', rest).is_none();
+    match rest.get(2..) {
+        Some(b"HTTP/1.1" | b"HTTP/1.0") => Rejection::InvalidRequestLine,
+        Some(version) if unseparated && matches!(version.len(), 7 | 8) => Rejection::UnrecognizedHttpVersion,
+        _ => Rejection::InvalidRequestLine,
     }
-
-    #[inline]
-    fn check_value(&self, rules: &HeadRules) -> Result<(), Rejection> {
-        // Folded without a branch, so that the compiler makes vectors of it.
-        let (mut control, mut high) = (false, 0);
-        for &octet in self.value {
-            control |= (octet < b' ' && octet != b'\t') | (octet == 0x7F);
-            high |= octet;
-        }
-        if control {
-            let bare_cr = memchr(b'\r', self.value).is_some();
-            return Err(if bare_cr { Rejection::InvalidRequestHeader } else { Rejection::MalformedHeaders });
-        }
-        if high >= 0x80 && rules.utf8_values && std::str::from_utf8(self.value).is_err() {
-            return Err(Rejection::MalformedHeaders);
-        }
-        Ok(())
-    }
-}
-
-/// 1*DIGIT up to `i64::MAX`, as Kestrel holds it.
-fn parse_content_length(value: &[u8], strict: bool) -> Result<u64, Rejection> {
-    if value.is_empty() || strict && value.len() > 1 && value[0] == b'0' {
-        return Err(Rejection::InvalidContentLength);
-    }
-    value
-        .iter()
-        .try_fold(0_u64, |length, octet| {
-            let digit = octet.is_ascii_digit().then(|| u64::from(octet - b'0'))?;
-            length.checked_mul(10)?.checked_add(digit)
-        })
-        .filter(|&length| i64::try_from(length).is_ok())
-        .ok_or(Rejection::InvalidContentLength)
-}
-
-/// Adds one Transfer-Encoding line (RFC 9112, 6.1). `chunked` may stand once, at the end; white space around it is
-/// a space, as for Kestrel, and nothing may follow it, not even a comma, as for hyper.
-fn take_codings(before: Codings, value: &[u8]) -> Result<Codings, Rejection> {
-    let mut codings = before;
-    for coding in value.split(|&octet| octet == b',') {
-        let chunked_before = match codings {
-            Codings::None => false,
-            Codings::Chunked => true,
-            Codings::Other { chunked_before } => chunked_before,
-        };
-        // With any other white space around it Kestrel does not take it for `chunked`, but others do.
-        let is_chunked = coding.trim_ascii().eq_ignore_ascii_case(b"chunked");
-        if is_chunked && chunked_before {
-            return Err(Rejection::ChunkedTwice);
-        }
-        codings = if is_chunked && memchr(b'\t', coding).is_none() {
-            Codings::Chunked
-        } else {
-            Codings::Other { chunked_before: chunked_before || is_chunked }
-        };
-    }
-    Ok(codings)
 }
 
 /// Counts the CR and LF before a request, which Kestrel skips without end.
@@ -446,5 +361,166 @@ impl EmptyLines {
             return Err(Rejection::InvalidRequestLine);
         }
         Ok(octets)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules() -> HeadRules {
+        HeadRules::new(&Limits::default())
+    }
+
+    fn strict() -> HeadRules {
+        HeadRules::new(&Limits::default().http1_parsing(Http1Parsing::Strict))
+    }
+
+    /// The head, or the refusal and how many octets it took.
+    fn drip(bytes: &[u8], rules: &HeadRules) -> Result<Option<Head>, (usize, Rejection)> {
+        let mut parser = HeadParser::default();
+        for len in 1..=bytes.len() {
+            if let Some(head) = parser.advance(&bytes[..len], rules).map_err(|why| (len, why))? {
+                return Ok(Some(head));
+            }
+        }
+        Ok(None)
+    }
+
+    fn head(text: &str, rules: &HeadRules) -> Result<Head, Rejection> {
+        HeadParser::default().advance(text.as_bytes(), rules).map(|head| head.expect("a whole head"))
+    }
+
+    #[test]
+    fn sees_the_same_for_every_split() {
+        for text in [
+            "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET /a%2e?b HTTP/1.0\nConnection: keep-alive\n\n",
+            "POST /  HTTP/1.1\r\nHost:a\r\nContent-Length: 5\r\nTransfer-Encoding: gzip, chunked\r\nX:\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\n\rX\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\n b\r\n\r\n",
+        ] {
+            let bytes = text.as_bytes();
+            let whole = HeadParser::default().advance(bytes, &rules());
+            assert_eq!(drip(bytes, &rules()).map_err(|(_, why)| why), whole, "{text:?}");
+            for split in 1..bytes.len() {
+                let mut parser = HeadParser::default();
+                let seen = match parser.advance(&bytes[..split], &rules()) {
+                    Ok(None) => parser.advance(bytes, &rules()),
+                    decided => decided,
+                };
+                assert_eq!(seen, whole, "{text:?} at {split}");
+            }
+        }
+    }
+
+    #[test]
+    fn refuses_as_soon_as_it_can() {
+        let at = |text: &str| drip(text.as_bytes(), &rules()).unwrap_err();
+        assert_eq!(at("\x16\x03\x01"), (1, Rejection::TlsOverHttp));
+        assert_eq!(at("GE\0T / HTTP/1.1\r\n"), (3, Rejection::InvalidRequestLine));
+        assert_eq!(at("GET * HTTP/1.1\r\nHost"), (16, Rejection::OptionsMethodRequired));
+        assert_eq!(at("GET a:1 HTTP/1.1\r\nHost"), (18, Rejection::ConnectMethodRequired));
+        assert_eq!(at("GET / HTTP/1.2\r\nHost"), (16, Rejection::UnrecognizedHttpVersion));
+        assert_eq!(at("GET / HTTP/1.1\r\nX: a\rb"), (22, Rejection::InvalidRequestHeader));
+        assert_eq!(at("GET / HTTP/1.1\r\n\rb"), (18, Rejection::InvalidRequestHeadersNoCrLf));
+        assert_eq!(at(&"a".repeat(9000)), (8192, Rejection::RequestLineTooLong));
+        let total = format!("GET / HTTP/1.1\r\n{}", "a".repeat(40_000));
+        assert_eq!(at(&total), (16 + 32_768 + 3, Rejection::HeadersExceedMaxTotalSize));
+    }
+
+    #[test]
+    fn holds_the_limits_to_the_octet() {
+        let limits = |line, total, count| {
+            HeadRules::new(
+                &Limits::default()
+                    .max_request_line_size(line)
+                    .max_request_headers_total_size(total)
+                    .max_request_header_count(count),
+            )
+        };
+        let text = "POST /abc/de HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n";
+        assert_eq!(head(text, &limits(23, 15, 2)).map(|head| head.header_octets), Ok(17));
+        assert_eq!(head(text, &limits(22, 15, 2)), Err(Rejection::RequestLineTooLong));
+        assert_eq!(head(text, &limits(23, 14, 2)), Err(Rejection::HeadersExceedMaxTotalSize));
+        assert_eq!(head(text, &limits(23, 15, 1)), Err(Rejection::TooManyHeaders));
+    }
+
+    #[test]
+    fn says_what_the_head_asks_for() {
+        let asks =
+            |lines: &str| head(&format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n"), &rules()).unwrap().asks;
+        assert!(asks("").has(Asks::KEEP_ALIVE));
+        assert!(!asks("Connection: keep-alive, Close\r\n").has(Asks::KEEP_ALIVE));
+        assert!(!asks("Connection: close\r\nConnection: keep-alive\r\n").has(Asks::KEEP_ALIVE));
+        assert!(asks("connection: x,UPGRADE\r\n").has(Asks::UPGRADE));
+        assert!(asks("Connection: upgrade\r\nContent-Length: 0\r\n").has(Asks::UPGRADE));
+        assert!(!asks("Connection: upgrade\r\nContent-Length: 1\r\n").has(Asks::UPGRADE));
+        assert!(!asks("Connection: upgrade\r\nTransfer-Encoding: chunked\r\n").has(Asks::UPGRADE));
+        assert!(!head("GET / HTTP/1.0\r\n\r\n", &rules()).unwrap().asks.has(Asks::KEEP_ALIVE));
+        assert!(
+            head("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", &rules())
+                .unwrap()
+                .asks
+                .has(Asks::KEEP_ALIVE)
+        );
+
+        let text = "POST /%61 HTTP/1.0\r\nContent-Length:  7 \r\nExpect: 100-Continue\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let seen = head(text, &rules()).unwrap();
+        assert_eq!(seen.body, BodyLength::Chunked);
+        assert_eq!(&text[seen.minor_version_at..][..1], "0");
+        assert_eq!(&text[seen.expect_continue_at.unwrap()..][..12], "100-Continue");
+        assert_eq!(&text[seen.dropped_content_length.unwrap()], "7");
+        assert!(seen.asks.has(Asks::NORMALIZE) && seen.asks.has(Asks::HTTP10));
+        assert_eq!(head("PUT / HTTP/1.0\r\n\r\n", &rules()), Err(Rejection::LengthRequiredHttp10));
+        assert!(head("PUT / HTTP/1.0\r\nContent-Length: 0\r\n\r\n", &rules()).is_ok());
+    }
+
+    #[test]
+    fn refuses_more_when_strict() {
+        for (lines, why) in [
+            ("Host: a\nX: y\r\n", Rejection::InvalidRequestHeader),
+            ("Host:\r\n", Rejection::InvalidHostHeader),
+            ("Host: a\r\nExpect: x\r\n", Rejection::UnknownExpectation),
+            ("Host: a\r\nContent-Length: 01\r\n", Rejection::InvalidContentLength),
+            (
+                "Host: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n",
+                Rejection::LengthAndTransferCoding,
+            ),
+        ] {
+            let text = format!("GET / HTTP/1.1\r\n{lines}\r\n");
+            assert_eq!(head(&text, &strict()), Err(why), "{lines}");
+            assert!(head(&text, &rules()).is_ok(), "{lines}");
+        }
+        assert_eq!(head("GET / HTTP/1.1\nHost: a\r\n\r\n", &strict()), Err(Rejection::InvalidRequestLine));
+        assert_eq!(head("GET / HTTP/1.1\r\nHost: a\r\n\n", &strict()), Err(Rejection::InvalidRequestHeader));
+    }
+
+    #[test]
+    fn counts_empty_lines() {
+        let mut lines = EmptyLines::default();
+        assert_eq!(lines.advance(b"\r\r\n\nGET", &rules()), Ok(4));
+        assert_eq!(EmptyLines::default().advance(b"\r\nGET", &strict()), Ok(2));
+        assert_eq!(EmptyLines::default().advance(b"\r", &strict()), Ok(1));
+        for text in ["\n", "\r\n\r", "\rG"] {
+            assert!(EmptyLines::default().advance(text.as_bytes(), &strict()).is_err(), "{text:?}");
+        }
+        let mut lines = EmptyLines::default();
+        assert_eq!(lines.advance(&b"\n".repeat(8192), &rules()), Ok(8192));
+        assert_eq!(lines.advance(b"\n", &rules()), Err(Rejection::InvalidRequestLine));
+    }
+
+    /// `cargo test --release --lib costs_little -- --ignored --nocapture`
+    #[test]
+    #[ignore = "a measurement"]
+    fn costs_little() {
+        let text = b"GET /api/users?id=42 HTTP/1.1\r\nHost: localhost:5000\r\nUser-Agent: curl/8.0\r\nAccept: */*\r\nAccept-Encoding: gzip\r\nConnection: keep-alive\r\n\r\n";
+        let rules = rules();
+        let start = tokio::time::Instant::now();
+        for _ in 0..1_000_000 {
+            std::hint::black_box(HeadParser::default().advance(std::hint::black_box(text), &rules).unwrap());
+        }
+        println!("{} octets: {} ns a head", text.len(), start.elapsed().as_millis());
     }
 }

@@ -49,10 +49,13 @@ pub(super) fn is_valid_authority(authority: &[u8]) -> bool {
     parse_port(port).is_ok() && (parse_ipv6(host).is_some() || is_valid_name(host))
 }
 
+/// Labels of DNS in any number, or a short name with labels of any length.
 fn is_valid_name(name: &[u8]) -> bool {
+    let is_short = name.len() <= 256;
     let name = name.strip_suffix(b".").unwrap_or(name);
     name.split(|&octet| octet == b'.').all(|label| {
-        (1..=63).contains(&label.len())
+        !label.is_empty()
+            && (is_short || label.len() <= 63)
             && label.iter().all(|&octet| octet.is_ascii_alphanumeric() || b"-_".contains(&octet))
     })
 }
@@ -122,7 +125,7 @@ fn parse_ipv6(host: &[u8]) -> Option<Ipv6Addr> {
     std::str::from_utf8(address).ok()?.parse().ok()
 }
 
-/// The old spellings of inet_aton(3): one to four numbers, decimal, octal or hexadecimal, the last one fills.
+/// The old spellings of `inet_aton`: one to four numbers, decimal, octal or hexadecimal, the last one fills.
 fn parse_ipv4(host: &[u8]) -> Option<Ipv4Addr> {
     let mut parts = std::str::from_utf8(host).ok()?.split('.').peekable();
     let (mut address, mut bits) = (0_u64, 32_u32);
@@ -140,7 +143,7 @@ fn parse_ipv4(host: &[u8]) -> Option<Ipv4Addr> {
         address = address << width | number;
         bits -= width;
     }
-    (bits == 0).then(|| Ipv4Addr::from(address as u32))
+    (bits == 0).then(|| u32::try_from(address).map(Ipv4Addr::from).ok())?
 }
 
 #[cfg(test)]

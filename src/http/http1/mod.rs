@@ -1,11 +1,18 @@
 //! HTTP/1.0 and HTTP/1.1.
 
+mod answers;
 mod driver;
 mod exchange;
+#[cfg(test)]
+mod facts_tests;
+mod field;
 mod framing;
 mod gate;
+mod guarded;
 pub(crate) mod head;
 mod host;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod hyper_tests;
 mod octets;
 mod output;
 mod rejection;
@@ -13,3 +20,4 @@ mod shared;
 mod target;
 
 pub(crate) use driver::{Driver, Outcome};
+pub use guarded::GuardedStream;

@@ -24,9 +24,8 @@ pub(super) fn is(octet: u8, class: u8) -> bool {
 
 const fn classes() -> [u8; 256] {
     let mut table = [NOT_PATH | NOT_QUERY | NOT_RFC3986; 256];
-    let mut octet = 0x21;
-    while octet < 0x7F {
-        let byte = octet as u8;
+    let mut byte = 0x21_u8;
+    while byte < 0x7F {
         let mut class = 0;
         if byte.is_ascii_alphanumeric() {
             class |= TOKEN | AUTHORITY | HOST | PCHAR;
@@ -52,8 +51,8 @@ const fn classes() -> [u8; 256] {
         if has(b"#<>\"", byte) {
             class |= NOT_QUERY;
         }
-        table[octet] = class;
-        octet += 1;
+        table[byte as usize] = class;
+        byte += 1;
     }
     table
 }

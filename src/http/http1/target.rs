@@ -208,7 +208,8 @@ fn decode(path: &[u8]) -> Vec<u8> {
             && new.len() > position + 2
         {
             if new.len() == position + 3 && triplet(&new[position..]).is_some() {
-                new.splice(position + 1..position + 1, *b"25");
+                new.insert(position + 1, b'5');
+                new.insert(position + 1, b'2');
             }
             stray = None;
         }

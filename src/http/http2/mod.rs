@@ -10,16 +10,16 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use bytes::{Bytes, BytesMut};
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::sync::Notify;
-use tower::ServiceExt;
-use tower::util::Oneshot;
 
 use super::App;
+use super::answer::Answer;
+use super::call::Call;
 use super::rules::Rules;
 use crate::connection::{BoxIo, ConnectionInfo};
 use crate::request::{RequestContext, ResetWith, StreamReset, Watched};
@@ -136,8 +136,10 @@ impl<S: App> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
             request.extensions_mut().insert(ConnectInfo(remote));
         }
         request.extensions_mut().insert(context.clone());
+        let method = request.method().clone();
         Exchange {
-            answer: self.app.clone().oneshot(request),
+            method,
+            answer: Call::new(&self.app, request),
             stream: Some(OpenStream::new(context, self.streams.clone())),
         }
     }
@@ -147,7 +149,8 @@ pin_project_lite::pin_project! {
     /// The app at work on a request.
     struct Exchange<S: App> {
         #[pin]
-        answer: Oneshot<S, Request<Body>>,
+        answer: Call<S>,
+        method: Method,
         stream: Option<OpenStream>,
     }
 }
@@ -162,7 +165,8 @@ impl<S: App> Future for Exchange<S> {
             return Poll::Ready(Err(reset.error()));
         }
         let stream = this.stream.take();
-        Poll::Ready(Ok(response.map(|body| AnswerBody { body, stream })))
+        let response = Answer::prepare(response, this.method);
+        Poll::Ready(Ok(response.map(|answer| AnswerBody { answer, stream })))
     }
 }
 
@@ -193,7 +197,7 @@ impl Drop for OpenStream {
 
 /// An answer's body, which knows whether its client has got all of it.
 struct AnswerBody {
-    body: Body,
+    answer: Answer,
     stream: Option<OpenStream>,
 }
 
@@ -205,7 +209,7 @@ impl http_body::Body for AnswerBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let frame = ready!(Pin::new(&mut self.answer).poll_frame(cx));
         if frame.is_none() {
             if let Some(stream) = &mut self.stream {
                 stream.complete = true;
@@ -215,18 +219,18 @@ impl http_body::Body for AnswerBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.answer.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.answer.size_hint()
     }
 }
 
 impl Drop for AnswerBody {
     fn drop(&mut self) {
         if let Some(stream) = &mut self.stream {
-            stream.complete |= self.body.is_end_stream();
+            stream.complete |= self.answer.is_end_stream();
         }
     }
 }

@@ -1,0 +1,108 @@
+//! The listener under `axum::serve`.
+
+use std::io;
+use std::sync::Arc;
+
+use ::axum::extract::connect_info::Connected;
+use ::axum::serve::{IncomingStream, Listener};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::accept::accept;
+use super::pipeline;
+use super::tracker::Tracker;
+use crate::connection::ConnectionInfo;
+use crate::error::{Error, ErrorKind};
+use crate::http::GuardedStream;
+use crate::listener::{BoundAddr, KestrelListener};
+
+impl KestrelListener {
+    /// A listener for `axum::serve`, which keeps every guard of a connection: its layers and
+    /// limits, the rules for heads and bodies, the timeouts, and the rate at which answers are
+    /// taken. What concerns a request (the size and rate of bodies) comes with the request layers,
+    /// and `axum::serve` has no time for its shutdown.
+    ///
+    /// A handler gets the connection as `ConnectInfo<ConnectionInfo>`, with
+    /// `app.into_make_service_with_connect_info::<ConnectionInfo>()`.
+    ///
+    /// # Errors
+    ///
+    /// Outside a runtime of tokio, since accepting begins here.
+    ///
+    /// # Differences from `kestrel_rs::serve`
+    ///
+    /// axum sets hyper up: an answer to HTTP/1.0 says 1.0, the path is not normalised, and a
+    /// chunked body on HTTP/1.0 is refused.
+    ///
+    /// # Example
+    ///
+    /// ```no_run
+    /// use axum::{Router, extract::ConnectInfo, routing::get};
+    /// use kestrel_rs::{ConnectionInfo, KestrelListener};
+    ///
+    /// async fn whoami(ConnectInfo(connection): ConnectInfo<ConnectionInfo>) -> String {
+    ///     format!("{:?}", connection.remote_addr())
+    /// }
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let app = Router::new().route("/", get(whoami));
+    /// let listener = KestrelListener::bind("http://127.0.0.1:8080").await?;
+    /// let app = app.into_make_service_with_connect_info::<ConnectionInfo>();
+    /// axum::serve(listener.into_axum()?, app).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn into_axum(self) -> Result<AxumListener, Error> {
+        let runtime = Handle::try_current().map_err(|error| {
+            Error::new(ErrorKind::Bind, "into_axum: accepting needs a runtime of tokio; call it inside one")
+                .with_source(error)
+        })?;
+        let Some(local) = self.local_addrs().into_iter().next() else {
+            return Err(Error::new(ErrorKind::Bind, "into_axum: the listener has no socket"));
+        };
+        let stop = CancellationToken::new();
+        let (sender, accepted) = mpsc::channel(1);
+        for endpoint in self.into_endpoints() {
+            let service = pipeline::handed_over(&endpoint, &sender);
+            runtime.spawn(accept(Arc::new(endpoint), service, Tracker::default(), stop.clone()));
+        }
+        Ok(AxumListener { accepted, local, _stop: stop.drop_guard() })
+    }
+}
+
+/// A [`KestrelListener`] as `axum::serve` takes it; see [`KestrelListener::into_axum`].
+///
+/// # Example
+///
+/// See [`KestrelListener::into_axum`].
+#[derive(Debug)]
+pub struct AxumListener {
+    accepted: mpsc::Receiver<GuardedStream>,
+    local: BoundAddr,
+    _stop: DropGuard,
+}
+
+impl Listener for AxumListener {
+    type Io = GuardedStream;
+    type Addr = BoundAddr;
+
+    async fn accept(&mut self) -> (GuardedStream, BoundAddr) {
+        match self.accepted.recv().await {
+            Some(stream) => {
+                let remote = stream.info().remote_addr();
+                (stream, remote.map_or_else(|| BoundAddr::Unix("".into()), BoundAddr::Tcp))
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<BoundAddr> {
+        Ok(self.local.clone())
+    }
+}
+
+impl Connected<IncomingStream<'_, AxumListener>> for ConnectionInfo {
+    fn connect_info(stream: IncomingStream<'_, AxumListener>) -> Self {
+        stream.io().info().clone()
+    }
+}

@@ -1,0 +1,375 @@
+//! What of a request is taken or refused, and what the application sees of it.
+//!
+//! Each case is a request of its own on a connection of its own; a handler for every path notes what
+//! it saw. Kestrel shows the path decoded and axum as it was sent, so the test decodes it
+//! ([`decoded`]); nothing else is evened out.
+
+use std::fmt::Debug;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use http_body_util::BodyExt;
+use kestrel_rs::Limits;
+use kestrel_rs::connection::BoxIo;
+use kestrel_rs::limits::HeaderValues;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::http::answers;
+use crate::support::{Case, Elsewhere, Report, cases, from_latin1, octets};
+
+#[tokio::test]
+async fn request_targets_are_taken_as_kestrel_takes_them() {
+    replay("facts/request-targets.json", &[""], |case| {
+        let hosts = case.input["hosts"].as_array().into_iter().flatten();
+        let lines: Vec<u8> = hosts.flat_map(|host| [b"Host: ", &*octets(host), b"\r\n"].concat()).collect();
+        Some(Exchange {
+            request: [
+                &*octets(&case.input["method"]),
+                b" ",
+                &*octets(&case.input["target"]),
+                b" ",
+                &*octets(&case.input["version"]),
+                b"\r\n",
+                &lines,
+                b"Connection: close\r\n\r\n",
+            ]
+            .concat(),
+            host_override: case.input["allow_host_override"] == true,
+            ..Exchange::default()
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn hosts_are_taken_as_kestrel_takes_them() {
+    replay("facts/hosts.json", &[""], |case| {
+        let (version, lines) = (octets(&case.input["version"]), octets(&case.input["header_lines"]));
+        Some(Exchange {
+            request: [b"GET / ", &*version, b"\r\n", &lines, b"Connection: close\r\n\r\n"].concat(),
+            ..Exchange::default()
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn header_lines_are_taken_as_kestrel_takes_them() {
+    replay("facts/header-names-values.json", &["request."], |case| {
+        let lines = octets(&case.input["header_lines"]);
+        Some(Exchange {
+            request: [b"GET / HTTP/1.1\r\nHost: a\r\n", &*lines, b"Connection: close\r\n\r\n"].concat(),
+            values: Values::of(case)?,
+            ..Exchange::default()
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn trailers_are_taken_as_kestrel_takes_them() {
+    const HEAD: &[u8] = b"GET /request-trailers HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
+    replay("facts/header-names-values.json", &["request-trailer."], |case| {
+        let lines = octets(&case.input["trailer_lines"]);
+        Some(Exchange {
+            request: [HEAD, b"1\r\nx\r\n0\r\n", &lines, b"\r\n"].concat(),
+            values: Values::of(case)?,
+            ..Exchange::default()
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn methods_are_taken_as_kestrel_takes_them() {
+    replay("facts/known-methods-status.json", &["method."], |case| {
+        let version = case.input["version"].as_str().unwrap_or("HTTP/1.1");
+        let line = [&*octets(&case.input["method"]), b" / ", version.as_bytes()].concat();
+        Some(Exchange {
+            request: [&*line, b"\r\nHost: a\r\nConnection: close\r\n\r\n"].concat(),
+            ..Exchange::default()
+        })
+    })
+    .await;
+}
+
+/// One request, and what the server has to be like for it.
+#[derive(Default)]
+struct Exchange {
+    request: Vec<u8>,
+    values: Values,
+    host_override: bool,
+}
+
+/// How octets above 0x7F in a header value are read.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Values {
+    #[default]
+    Utf8,
+    Latin1,
+}
+
+impl Values {
+    /// `None` for an encoding that we have no switch for.
+    fn of(case: &Case) -> Option<Self> {
+        match case.input["encoding"].as_str() {
+            None => Some(Self::Utf8),
+            Some("latin1") => Some(Self::Latin1),
+            Some(_) => None,
+        }
+    }
+
+    fn decode(self, octets: &[u8]) -> String {
+        match self {
+            Self::Utf8 => String::from_utf8_lossy(octets).into_owned(),
+            Self::Latin1 => from_latin1(octets),
+        }
+    }
+}
+
+/// Replays the cases of `file` whose id begins with one of `groups`; `exchange` makes a request of a
+/// case, or `None` where we have no such option.
+async fn replay(
+    file: &'static str,
+    groups: &'static [&'static str],
+    exchange: impl Fn(&Case) -> Option<Exchange>,
+) {
+    let Some(cases) = cases(file, groups) else { return };
+    let Some((utf8, octets)) = Server::start(HeaderValues::Utf8).zip(Server::start(HeaderValues::Octets))
+    else {
+        eprintln!("skipped: {file}: no server to replay it against");
+        return;
+    };
+    let mut report = Report::new(file, groups, utf8.elsewhere);
+    for case in cases {
+        let result = match exchange(&case) {
+            // A server that runs already has no options of ours.
+            Some(Exchange { values: Values::Latin1, .. }) if utf8.elsewhere == Elsewhere::Yes => continue,
+            Some(exchange) if !exchange.host_override => {
+                let server = if exchange.values == Values::Utf8 { &utf8 } else { &octets };
+                server.judge(&case, &exchange).await
+            }
+            _ => Err("no such option here".to_owned()),
+        };
+        report.note(case.id, result);
+    }
+    report.finish();
+}
+
+/// A server to connect to, and what its handler saw last.
+struct Server {
+    connect: Box<dyn Fn() -> Connecting>,
+    /// `None`: not our handler.
+    seen: Option<LastSeen>,
+    elsewhere: Elsewhere,
+}
+
+type Connecting = Pin<Box<dyn Future<Output = BoxIo>>>;
+
+type LastSeen = Arc<Mutex<Option<Seen>>>;
+
+/// What a handler saw of a request.
+#[derive(Debug)]
+struct Seen {
+    method: String,
+    uri: Uri,
+    headers: HeaderMap,
+    body_length: usize,
+    trailers: HeaderMap,
+}
+
+impl Server {
+    fn start(values: HeaderValues) -> Option<Self> {
+        if let Ok(target) = std::env::var("KESTREL_FACTS_TARGET") {
+            let address: SocketAddr = target.parse().expect("KESTREL_FACTS_TARGET is an address and a port");
+            let connect = move || -> Connecting {
+                Box::pin(async move { BoxIo::new(TcpStream::connect(address).await.expect("it listens")) })
+            };
+            return Some(Self { connect: Box::new(connect), seen: None, elsewhere: Elsewhere::Yes });
+        }
+        Self::in_memory(values)
+    }
+
+    #[cfg(not(feature = "test-util"))]
+    fn in_memory(_: HeaderValues) -> Option<Self> {
+        None
+    }
+
+    #[cfg(feature = "test-util")]
+    fn in_memory(values: HeaderValues) -> Option<Self> {
+        let seen = LastSeen::default();
+        let app: Router = Router::new().fallback(note).with_state(Arc::clone(&seen));
+        let limits = Limits::default().header_values(values);
+        let server = Arc::new(kestrel_rs::test::TestServer::builder(app).limits(limits).start());
+        let connect = move || -> Connecting {
+            let server = Arc::clone(&server);
+            Box::pin(async move { BoxIo::new(server.connect().await.expect("a server in memory listens")) })
+        };
+        Some(Self { connect: Box::new(connect), seen: Some(seen), elsewhere: Elsewhere::No })
+    }
+
+    async fn judge(&self, case: &Case, exchange: &Exchange) -> Result<(), String> {
+        let answer = self.exchange(&exchange.request).await;
+        let answers = answers(&answer, &[exchange.request.starts_with(b"HEAD ")]);
+        let answer = answers.first().ok_or("no answer")?;
+        let recorded = case.status();
+        let Some(seen) = &self.seen else {
+            // Another application: its router has an opinion on paths, and wants GET.
+            let routed =
+                answer.status == 404 || (answer.status == 405 && answer.header("allow") == Some("GET"));
+            let status = if routed { 200 } else { answer.status };
+            return same("status", recorded, status);
+        };
+        same("status", recorded, answer.status)?;
+        let seen = seen.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match seen {
+            Some(seen) if recorded == 200 => seen.judge(case, exchange.values),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends a request and reads until the server closes.
+    async fn exchange(&self, request: &[u8]) -> Vec<u8> {
+        let mut io = (self.connect)().await;
+        let mut answer = Vec::new();
+        let both = async {
+            _ = io.write_all(request).await; // the server may refuse before it has read everything
+            _ = io.read_to_end(&mut answer).await;
+        };
+        _ = tokio::time::timeout(Duration::from_secs(5), both).await;
+        answer
+    }
+}
+
+/// The application: takes every request and notes what it saw.
+async fn note(State(last): State<LastSeen>, request: Request) -> StatusCode {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = body.collect().await else { return StatusCode::BAD_REQUEST };
+    let trailers = body.trailers().cloned().unwrap_or_default();
+    *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Seen {
+        method: parts.method.to_string(),
+        uri: parts.uri,
+        headers: parts.headers,
+        body_length: body.to_bytes().len(),
+        trailers,
+    });
+    StatusCode::OK
+}
+
+impl Seen {
+    /// Whether a handler on Kestrel saw the same; a field that was not recorded was not looked at, or
+    /// was as sent.
+    fn judge(&self, case: &Case, values: Values) -> Result<(), String> {
+        let output = &case.output;
+        let path = self.path();
+        let query = self.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        if let Some(recorded) = output["path"].as_str() {
+            same("path", recorded, &*path)?;
+        }
+        if let Some(recorded) = output["query"].as_str() {
+            same("query", recorded, &*query)?;
+        }
+        for (name, here) in [
+            ("path_length", path.encode_utf16().count()),
+            ("query_length", query.encode_utf16().count()),
+            ("method_length", self.method.len()),
+            ("body_length", self.body_length),
+        ] {
+            if let Some(recorded) = output[name].as_u64() {
+                same(name, recorded, here as u64)?;
+            }
+        }
+        let method = output["method"].as_str().or(case.input["method"].as_str());
+        same("method", method.unwrap_or(&self.method), &*self.method)?;
+        if let Some(host) = Self::host(case) {
+            let here = self.headers.get(header::HOST).map(|host| values.decode(host.as_bytes()));
+            same("host", host, here.unwrap_or_default())?;
+        }
+        if output["headers"].is_array() {
+            let others = [header::HOST, header::CONNECTION, header::TRANSFER_ENCODING];
+            let here = self.headers.iter().filter(|(name, _)| !others.contains(name));
+            same("headers", fields(&output["headers"]), lines(here, values))?;
+        }
+        if output["trailers"].is_array() {
+            same("trailers", fields(&output["trailers"]), lines(self.trailers.iter(), values))?;
+        }
+        Ok(())
+    }
+
+    fn path(&self) -> String {
+        // The asterisk form has no path; `Uri` calls the asterisk one.
+        if self.uri == *"*" { String::new() } else { decoded(self.uri.path()) }
+    }
+
+    /// The host that Kestrel showed, where a case is about it.
+    fn host(case: &Case) -> Option<String> {
+        let sent = || Some(case.input["hosts"].as_array()?.first().map(octets).unwrap_or_default());
+        let shown = case.output["host"].as_str().map(str::to_owned);
+        shown.or_else(|| sent().map(|sent| from_latin1(&sent)))
+    }
+}
+
+/// A path as Kestrel shows it: percent-decoded where that is UTF-8, but for `%2F`.
+fn decoded(path: &str) -> String {
+    let mut rest = path;
+    let mut text = String::new();
+    while let Some(c) = rest.chars().next() {
+        let (c, length) = encoded_char(rest).unwrap_or((c, c.len_utf8()));
+        text.push(c);
+        rest = &rest[length..];
+    }
+    text
+}
+
+/// The character that `text` begins with in percent-encoding, and the length of that.
+fn encoded_char(text: &str) -> Option<(char, usize)> {
+    let octet = |i: usize| {
+        let digits = text.get(3 * i..3 * i + 3)?.strip_prefix('%')?;
+        let is_hex = digits.bytes().all(|b| b.is_ascii_hexdigit());
+        if is_hex { u8::from_str_radix(digits, 16).ok() } else { None }
+    };
+    let mut octets = Vec::new();
+    while octets.len() < 4 {
+        octets.push(octet(octets.len())?);
+        if let Ok(text) = std::str::from_utf8(&octets) {
+            let c = text.chars().next()?;
+            return (c != '/').then_some((c, 3 * octets.len()));
+        }
+    }
+    None
+}
+
+/// Recorded `[name, [values]]`, as sorted lines: names have no case here.
+fn fields(recorded: &Value) -> Vec<(String, String)> {
+    let mut lines = Vec::new();
+    for field in recorded.as_array().into_iter().flatten() {
+        let name = field[0].as_str().unwrap_or_default().to_ascii_lowercase();
+        for value in field[1].as_array().into_iter().flatten() {
+            lines.push((name.clone(), value.as_str().unwrap_or_default().to_owned()));
+        }
+    }
+    lines.sort_by(|(a, _), (b, _)| a.cmp(b)); // stable: the order of values counts
+    lines
+}
+
+fn lines<'a>(
+    fields: impl Iterator<Item = (&'a header::HeaderName, &'a header::HeaderValue)>,
+    values: Values,
+) -> Vec<(String, String)> {
+    let mut lines: Vec<_> =
+        fields.map(|(name, value)| (name.to_string(), values.decode(value.as_bytes()))).collect();
+    lines.sort_by(|(a, _), (b, _)| a.cmp(b));
+    lines
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "a comparison reads better without ampersands")]
+fn same<T: PartialEq + Debug>(what: &str, recorded: T, here: T) -> Result<(), String> {
+    if recorded == here { Ok(()) } else { Err(format!("{what}: recorded {recorded:?}, here {here:?}")) }
+}
