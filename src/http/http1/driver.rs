@@ -12,7 +12,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, Sleep};
 
-use super::exchange::{Exchanges, is_last};
+use super::exchange::{Exchanges, extensions, is_last};
 use super::gate::{Arrival, Gate};
 use super::shared::{GateStream, Shared, State};
 use crate::connection::ConnectionInfo;
@@ -28,7 +28,6 @@ type Hyper<S> = Pin<Box<http1::UpgradeableConnection<TokioIo<GateStream>, Exchan
 pub(crate) struct Driver<S: App> {
     app: S,
     info: ConnectionInfo,
-    upgrades: Arc<UpgradeLimit>,
     rules: Arc<Rules>,
     shared: Shared,
     stage: Stage<S>,
@@ -92,9 +91,8 @@ impl<S: App> Driver<S> {
     ) -> Self {
         Self {
             app,
+            shared: Shared::new(Gate::new(io, rules.clone()), info.clone(), upgrades),
             info,
-            upgrades,
-            shared: Shared::new(Gate::new(io, rules.clone())),
             rules,
             stage: Stage::Asleep,
             waits: Waits::ForHandler,
@@ -126,8 +124,7 @@ impl<S: App> Driver<S> {
         let exchanges = Exchanges {
             app: self.app.clone(),
             shared: self.shared.clone(),
-            info: self.info.clone(),
-            upgrades: self.upgrades.clone(),
+            extensions: extensions(&self.info),
         };
         let mut builder = http1::Builder::new();
         builder
@@ -347,6 +344,9 @@ fn poll_around_hyper(state: &mut State, cx: &mut Context<'_>, gone: &mut bool) -
                 Poll::Pending => break,
             }
         }
+    }
+    if state.gate.reader_waits && state.gate.is_at_head() && state.unread.take().is_some() {
+        again = true; // hyper has read it all, and says so only at the next request
     }
     if state.current.is_some() && !state.gate.reader_waits && !*gone {
         if let Poll::Ready(result) = state.gate.poll_gone(cx) {

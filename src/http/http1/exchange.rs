@@ -3,14 +3,13 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, OriginalUri};
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, Entry, HOST, TRANSFER_ENCODING};
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::{Extensions, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -23,15 +22,37 @@ use crate::connection::ConnectionInfo;
 use crate::http::App;
 use crate::http::answer::Answer;
 use crate::http::call::Call;
-use crate::http::upgrade::UpgradeLimit;
 use crate::request::{RequestContext, Watched};
 
 /// hyper's service for one connection.
 pub(super) struct Exchanges<S> {
     pub(super) app: S,
     pub(super) shared: Shared,
-    pub(super) info: ConnectionInfo,
-    pub(super) upgrades: Arc<UpgradeLimit>,
+    /// What every request of the connection has in its extensions.
+    pub(super) extensions: Extensions,
+}
+
+/// What every request of a connection has in its extensions.
+///
+/// Made once and cloned, with room for what the server and a router add: a table that grows would
+/// cost each request more than all of its other work here.
+pub(super) fn extensions(info: &ConnectionInfo) -> Extensions {
+    #[derive(Clone)]
+    struct Room<const N: usize>;
+
+    let mut extensions = Extensions::new();
+    extensions.insert(Room::<0>);
+    extensions.insert(Room::<1>);
+    extensions.insert(Room::<2>);
+    extensions.insert(Room::<3>);
+    extensions.remove::<Room<0>>();
+    extensions.remove::<Room<1>>();
+    extensions.remove::<Room<2>>();
+    extensions.remove::<Room<3>>();
+    if let Some(remote) = info.remote_addr() {
+        extensions.insert(ConnectInfo(remote));
+    }
+    extensions
 }
 
 impl<S: App> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
@@ -43,7 +64,7 @@ impl<S: App> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
         let mut state = self.shared.lock();
         let notes = state.gate.next_request();
         state.number += 1;
-        let context = RequestContext::new(self.info.clone(), state.number);
+        let context = RequestContext::new(self.shared.info().clone(), state.number);
         state.current = Some(context.clone());
         state.answer_begun = false;
         drop(state);
@@ -56,21 +77,17 @@ impl<S: App> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
                 Body::new(Watched::new(RequestBody::new(body, &self.shared), context.clone()))
             }
         });
-        notes.restore(&mut request);
+        let upgrade = request.extensions_mut().remove::<OnUpgrade>();
         let extensions = request.extensions_mut();
-        if let Some(remote) = self.info.remote_addr() {
-            extensions.insert(ConnectInfo(remote));
-        }
+        *extensions = self.extensions.clone();
         extensions.insert(context);
-        let method = request.method().clone();
-        Exchange {
-            method,
-            answer: Call::new(&self.app, request),
-            notes,
-            shared: self.shared.clone(),
-            info: self.info.clone(),
-            upgrades: self.upgrades.clone(),
+        if let Some(upgrade) = upgrade.filter(|_| notes.asks_upgrade()) {
+            extensions.insert(upgrade);
         }
+        notes.restore(&mut request);
+        let method = request.method().clone();
+        let answer = Call::new(&self.app, request);
+        Exchange { answer, notes, method, shared: Some(self.shared.clone()) }
     }
 }
 
@@ -85,11 +102,8 @@ impl RequestNotes {
         }
         if let Some(length) = &self.dropped_length {
             if let Entry::Vacant(entry) = request.headers_mut().entry(X_CONTENT_LENGTH) {
-                entry.insert(length.clone());
+                entry.insert(HeaderValue::clone(length));
             }
-        }
-        if !self.asks_upgrade() {
-            request.extensions_mut().remove::<OnUpgrade>();
         }
         if self.asks.has(Asks::NORMALIZE) {
             if let Some(uri) = target::normalize(request.uri()) {
@@ -110,9 +124,8 @@ pin_project_lite::pin_project! {
         answer: Call<S>,
         notes: RequestNotes,
         method: Method,
-        shared: Shared,
-        info: ConnectionInfo,
-        upgrades: Arc<UpgradeLimit>,
+        // `Some` until the answer is there.
+        shared: Option<Shared>,
     }
 }
 
@@ -122,9 +135,11 @@ impl<S: App> Future for Exchange<S> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let Ok(mut response) = ready!(this.answer.poll(cx));
-        let mut state = this.shared.lock();
+        let Some(shared) = this.shared.take() else { return Poll::Pending };
+        let info = shared.info();
+        let mut state = shared.lock();
         state.answer_begun = true;
-        if this.info.wants_abort() {
+        if info.wants_abort() {
             state.client_gone();
             state.gate.output.refuse();
         }
@@ -136,14 +151,14 @@ impl<S: App> Future for Exchange<S> {
             } else {
                 response.status() == StatusCode::SWITCHING_PROTOCOLS
             };
-            let upgraded = accepted && this.upgrades.admit(this.info);
+            let upgraded = accepted && shared.upgrades().admit(info);
             if accepted && !upgraded {
                 refused = Some(std::mem::replace(&mut response, Response::new(Body::empty())));
                 *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
             }
             state.gate.decide_upgrade(upgraded);
         }
-        if this.info.wants_close() && !state.gate.is_tunnel() {
+        if info.wants_close() && !state.gate.is_tunnel() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         if asks.has(Asks::HTTP10) && !state.gate.is_tunnel() {
@@ -160,7 +175,6 @@ impl<S: App> Future for Exchange<S> {
         }
         drop(state);
         drop(refused);
-        let shared = this.shared.clone();
         let response = Answer::prepare(response, this.method);
         Poll::Ready(Ok(response.map(|answer| AnswerBody { answer, shared })))
     }

@@ -85,7 +85,7 @@ pub(super) struct RequestNotes {
     /// An `Expect: 100-continue` hidden from hyper, which would answer it.
     pub(super) hidden_expect: bool,
     /// The Content-Length that a Transfer-Encoding overruled.
-    pub(super) dropped_length: Option<HeaderValue>,
+    pub(super) dropped_length: Option<Box<HeaderValue>>,
     method: Method,
 }
 
@@ -386,7 +386,7 @@ impl Gate {
             dropped_length: head
                 .dropped_content_length
                 .clone()
-                .and_then(|range| HeaderValue::from_bytes(&octets[range]).ok()),
+                .and_then(|range| HeaderValue::from_bytes(&octets[range]).ok().map(Box::new)),
         };
         notes.method = match octets.first_chunk() {
             Some(b"HEAD ") => Method::Head,

@@ -9,11 +9,19 @@ use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::gate::Gate;
+use crate::connection::ConnectionInfo;
+use crate::http::upgrade::UpgradeLimit;
 use crate::request::RequestContext;
 
 /// One task does nearly all of the locking, so the lock is all but free.
 #[derive(Clone)]
-pub(super) struct Shared(Arc<Mutex<State>>);
+pub(super) struct Shared(Arc<Inner>);
+
+struct Inner {
+    info: ConnectionInfo,
+    upgrades: Arc<UpgradeLimit>,
+    state: Mutex<State>,
+}
 
 pub(super) struct State {
     pub(super) gate: Gate,
@@ -31,8 +39,8 @@ pub(super) struct State {
 }
 
 impl Shared {
-    pub(super) fn new(gate: Gate) -> Self {
-        Self(Arc::new(Mutex::new(State {
+    pub(super) fn new(gate: Gate, info: ConnectionInfo, upgrades: Arc<UpgradeLimit>) -> Self {
+        let state = Mutex::new(State {
             gate,
             current: None,
             answer_begun: false,
@@ -40,11 +48,20 @@ impl Shared {
             number: 0,
             driver: None,
             stream_dropped: false,
-        })))
+        });
+        Self(Arc::new(Inner { info, upgrades, state }))
+    }
+
+    pub(super) fn info(&self) -> &ConnectionInfo {
+        &self.0.info
+    }
+
+    pub(super) fn upgrades(&self) -> &UpgradeLimit {
+        &self.0.upgrades
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The connection's stream as hyper sees it.
