@@ -21,6 +21,9 @@
 //! # let _ = app; Ok(()) }
 //! ```
 
+#[macro_use]
+mod not_available;
+
 mod body_error;
 mod catch_panic;
 mod certificate_forwarding;
@@ -36,7 +39,10 @@ mod lines;
 pub mod method_override;
 mod or_answer;
 mod path_base;
+pub mod reset;
 mod scheme;
+pub mod synchronous_io;
+pub mod trailers;
 
 pub use body_error::BodyError;
 pub use catch_panic::{CatchPanic, CatchPanicLayer};
@@ -51,6 +57,14 @@ pub use host_filtering::{AllowedHosts, HostFilteringLayer};
 pub use hsts::{Hsts, HstsLayer};
 pub use https_redirection::HttpsRedirectionLayer;
 pub use method_override::HttpMethodOverrideLayer;
+pub use not_available::NotAvailable;
 pub use or_answer::OrAnswer;
 pub use path_base::PathBase;
+pub use reset::{ErrorCode, Reset, ResetLayer, ResetStreams};
+pub(crate) use reset::{ResetWith, StreamReset};
 pub use scheme::RequestScheme;
+pub use synchronous_io::{
+    BodyReader, BodyWriter, SetSynchronousIo, SynchronousIo, SynchronousIoError, SynchronousIoLayer,
+};
+pub(crate) use trailers::Watched;
+pub use trailers::{RequestTrailers, ResponseTrailers, Trailers, TrailersError, TrailersLayer};

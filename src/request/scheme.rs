@@ -53,7 +53,7 @@ impl RequestScheme {
         if let Some(scheme) = extensions.get::<Self>() {
             return scheme.clone();
         }
-        if extensions.get::<RequestContext>().is_some() {
+        if extensions.get::<RequestContext>().is_some_and(RequestContext::is_served) {
             // What a client writes into `:scheme` says nothing of the connection.
             return Self::HTTP;
         }

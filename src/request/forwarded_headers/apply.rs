@@ -233,7 +233,7 @@ fn remote_addr<B>(request: &Request<B>) -> Option<SocketAddr> {
     let extensions = request.extensions();
     match extensions.get::<ConnectInfo<SocketAddr>>() {
         Some(ConnectInfo(address)) => Some(*address),
-        None => extensions.get::<RequestContext>()?.connection().remote_addr(),
+        None => extensions.get::<RequestContext>()?.connection()?.remote_addr(),
     }
 }
 
