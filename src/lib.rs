@@ -27,7 +27,7 @@ pub use error::{BoxError, Error};
 pub use limits::{Http2Limits, Limits, MinDataRate};
 pub use listener::{Endpoint, KestrelListener};
 pub use protocols::Protocols;
-pub use request::{RequestAborted, RequestId};
+pub use request::{RequestAborted, RequestId, RequestTrailers, Reset, ResponseTrailers, SynchronousIo};
 pub use server::{HttpService, Serve, serve};
 
 #[doc(inline)]

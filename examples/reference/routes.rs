@@ -17,6 +17,8 @@ use http_body_util::{BodyExt, LengthLimitError};
 use hyper::ext::Protocol;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use kestrel_rs::{RequestTrailers, Reset, ResponseTrailers, SynchronousIo};
+use kestrel_rs::request::{SynchronousIoError, TrailersError};
 use kestrel_rs::{ConnectionInfo, RequestAborted};
 use percent_encoding::percent_decode_str;
 use tokio::time::sleep;
@@ -60,19 +62,19 @@ pub(crate) fn all() -> Router {
         .route("/read-outcome/{key}", any(read_outcome))
         .route("/write-outcome/{key}", any(write_outcome))
         .route("/outcome/{key}", any(outcome))
-        .route("/trailers", later())
-        .route("/request-trailers", later())
-        .route("/trailers-only", later())
-        .route("/trailers-throw", later())
-        .route("/early-trailers", later())
-        .route("/reset/{code}", later())
-        .route("/reset-after/{code}", later())
+        .route("/trailers", get(trailers).head(only_get))
+        .route("/request-trailers", any(request_trailers))
+        .route("/trailers-only", any(trailers_only))
+        .route("/trailers-throw", any(trailers_throw))
+        .route("/early-trailers", any(early_trailers))
+        .route("/reset/{code}", any(reset_stream))
+        .route("/reset-after/{code}", any(reset_after))
         .route("/limit/{n}", later())
         .route("/late-limit", later())
         .route("/rate/{bps}/{grace}", later())
         .route("/no-rate", later())
-        .route("/sync", later())
-        .route("/sync-allowed", later())
+        .route("/sync", any(sync))
+        .route("/sync-allowed", any(sync_allowed))
         .route("/tls", later())
         .route("/webtransport", later())
         .with_state(Notes::default())
@@ -431,4 +433,80 @@ async fn echo_tunnel(upgrade: OnUpgrade) {
         let (mut from, mut to) = tokio::io::split(TokioIo::new(tunnel));
         _ = tokio::io::copy(&mut from, &mut to).await;
     }
+}
+
+async fn trailers(trailers: ResponseTrailers) -> Result<Body, TrailersError> {
+    if trailers.supported() {
+        trailers.declare("x-checksum")?;
+    }
+    Ok(written(async move |mut out| {
+        out.send_data("hello".into()).await?;
+        if trailers.supported() {
+            _ = trailers.append("x-checksum", "abc"); // its error: the client went away
+        }
+        Ok(())
+    }))
+}
+
+async fn request_trailers(trailers: RequestTrailers, body: Body) -> Result<Response, BadBody> {
+    drain(body).await?;
+    let mut lines: Vec<_> = trailers.get().map_or_else(
+        |_| vec!["none".to_owned()],
+        |trailers| {
+            let line = |name: &HeaderName| {
+                let values = trailers.get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes()));
+                format!("{name}={}", values.collect::<Vec<_>>().join(","))
+            };
+            trailers.keys().map(line).collect()
+        },
+    );
+    lines.sort_unstable();
+    Ok(text(&lines.join("\n")))
+}
+
+async fn trailers_only(trailers: ResponseTrailers) -> Result<(), TrailersError> {
+    if trailers.supported() { trailers.append("x-checksum", "abc") } else { Ok(()) }
+}
+
+async fn trailers_throw(trailers: ResponseTrailers) -> StatusCode {
+    _ = trailers.append("x-checksum", "abc");
+    panic!("boom")
+}
+
+async fn early_trailers(trailers: RequestTrailers, body: Body) -> Result<Response, BadBody> {
+    let said = trailers.get().map_or_else(|_| "refused".to_owned(), |trailers| trailers.len().to_string());
+    drain(body).await?;
+    Ok(text(&said))
+}
+
+async fn reset_stream(Path(code): Path<u32>, reset: Option<Reset>) -> Response {
+    match reset {
+        Some(reset) => {
+            reset.stream(code);
+            StatusCode::OK.into_response() // not sent
+        }
+        None => text("no reset"),
+    }
+}
+
+/// Over HTTP/2 the reset comes in place of the body's end: hyper cannot send one after it.
+async fn reset_after(Path(code): Path<u32>, reset: Option<Reset>) -> Response {
+    let Some(reset) = reset else { return text("done") };
+    let body = written(async move |mut out| {
+        out.send_data("done".into()).await?;
+        sleep(Duration::from_millis(50)).await;
+        reset.stream(code);
+        out.send_data(Bytes::new()).await // the body has no other end
+    });
+    ([(header::CONTENT_TYPE, "text/plain"), (header::CONTENT_LENGTH, "4")], body).into_response()
+}
+
+async fn sync(io: SynchronousIo, body: Body) -> Result<Response, SynchronousIoError> {
+    let read = io.read(body, |reader| std::io::copy(reader, &mut std::io::sink())).await?;
+    Ok(read.map_or_else(|_| StatusCode::BAD_REQUEST.into_response(), |read| text(&read.to_string())))
+}
+
+async fn sync_allowed(io: SynchronousIo, body: Body) -> Result<Response, SynchronousIoError> {
+    io.allow();
+    sync(io, body).await
 }

@@ -16,6 +16,9 @@ use crate::transport::ResetOnDrop;
 /// A handler takes it as an extractor; a connection layer gets it from
 /// [`Connection::info`](super::Connection::info). Cloning is cheap, all clones are one connection.
 ///
+/// Inside [`ForwardedHeadersLayer`](crate::request::ForwardedHeadersLayer) a handler finds the address of the client
+/// that the proxies forwarded for its request.
+///
 /// # Example
 ///
 /// ```
@@ -30,7 +33,11 @@ use crate::transport::ResetOnDrop;
 /// # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(whoami));
 /// ```
 #[derive(Clone)]
-pub struct ConnectionInfo(Arc<Shared>);
+pub struct ConnectionInfo(
+    Arc<Shared>,
+    /// The address of the client, where it is another than that of the connection.
+    Option<SocketAddr>,
+);
 
 struct Shared {
     id: ConnectionId,
@@ -63,7 +70,7 @@ impl ConnectionInfo {
         remote: Option<SocketAddr>,
         reset: ResetOnDrop,
     ) -> Self {
-        Self(Arc::new(Shared {
+        let shared = Shared {
             id: ConnectionId::next(),
             local,
             remote,
@@ -73,7 +80,14 @@ impl ConnectionInfo {
             close_requested: Event::default(),
             closed: Event::default(),
             slots: Mutex::default(),
-        }))
+        };
+        Self(Arc::new(shared), None)
+    }
+
+    /// The same connection, in the eyes of a request that a proxy forwarded for this client.
+    pub(crate) fn with_remote_addr(mut self, client: SocketAddr) -> Self {
+        self.1 = Some(client);
+        self
     }
 
     /// The identity of this connection, unique within the process.
@@ -88,7 +102,7 @@ impl ConnectionInfo {
 
     /// The address of the client, or of the proxy before it; `None` on a Unix socket.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
-        self.0.remote
+        self.1.or(self.0.remote)
     }
 
     /// The endpoint that accepted this connection, as text: `http://127.0.0.1:5000`.
@@ -187,7 +201,7 @@ impl fmt::Debug for ConnectionInfo {
             .field("id", &self.0.id)
             .field("endpoint", &self.0.endpoint)
             .field("local_addr", &self.0.local)
-            .field("remote_addr", &self.0.remote)
+            .field("remote_addr", &self.1.or(self.0.remote))
             .field("closed", &self.is_closed())
             .finish()
     }

@@ -1,4 +1,4 @@
-//! What a handler can ask about its request, and its extractors.
+//! What a request's layers and its handler share, and what a handler can ask about its request.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -6,28 +6,62 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
 use http::request::Parts;
+use http::{Extensions, StatusCode};
 
-use crate::connection::{ConnectionInfo, Event};
+use super::forwarded_headers::ForwardedRemote;
+use super::{reset, synchronous_io, trailers};
+use crate::connection::{ConnectionId, ConnectionInfo, Event};
 
-/// Everything that the server knows of a request and its handler may ask: one allocation a request.
-#[derive(Clone)]
+/// Everything that the server knows of a request and its handler may ask, and what the request's
+/// layers and its extractors share: one allocation a request.
+#[derive(Clone, Default)]
 pub(crate) struct RequestContext(Arc<Inner>);
 
+#[derive(Default)]
 struct Inner {
+    /// `None` where a layer works under another server.
+    served: Option<Served>,
+    aborted: Event,
+    reset: reset::Slot,
+    trailers: trailers::Slot,
+    synchronous_io: synchronous_io::Slot,
+}
+
+struct Served {
     connection: ConnectionInfo,
     number: u64,
-    aborted: Event,
 }
 
 impl RequestContext {
     pub(crate) fn new(connection: ConnectionInfo, number: u64) -> Self {
-        Self(Arc::new(Inner { connection, number, aborted: Event::default() }))
+        Self(Arc::new(Inner { served: Some(Served { connection, number }), ..Inner::default() }))
     }
 
-    pub(crate) fn connection(&self) -> &ConnectionInfo {
-        &self.0.connection
+    /// The context of a request for its layers: what the server has set, else a new one.
+    pub(super) fn of(extensions: &mut Extensions) -> Self {
+        extensions.get_or_insert_default::<Self>().clone()
+    }
+
+    /// `None` where a layer works under another server.
+    pub(super) fn connection(&self) -> Option<&ConnectionInfo> {
+        self.0.served.as_ref().map(|served| &served.connection)
+    }
+
+    pub(super) fn is_served(&self) -> bool {
+        self.0.served.is_some()
+    }
+
+    pub(super) fn reset(&self) -> &reset::Slot {
+        &self.0.reset
+    }
+
+    pub(super) fn trailers(&self) -> &trailers::Slot {
+        &self.0.trailers
+    }
+
+    pub(super) fn synchronous_io(&self) -> &synchronous_io::Slot {
+        &self.0.synchronous_io
     }
 
     /// The client does not wait for the answer any more.
@@ -50,11 +84,14 @@ impl RequestContext {
 /// # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(handler));
 /// ```
 #[derive(Clone)]
-pub struct RequestId(RequestContext);
+pub struct RequestId {
+    connection: ConnectionId,
+    number: u64,
+}
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{:08X}", self.0.0.connection.id(), self.0.0.number)
+        write!(f, "{}:{:08X}", self.connection, self.number)
     }
 }
 
@@ -138,12 +175,20 @@ impl IntoResponse for NotServedByKestrel {
 }
 
 macro_rules! extract {
-    ($type:ty, $from:expr) => {
+    ($type:ty, |$context:ident, $served:ident, $extensions:ident| $value:expr) => {
+        impl $type {
+            fn find($extensions: &Extensions) -> Option<Self> {
+                let $context = $extensions.get::<RequestContext>()?;
+                let $served = $context.0.served.as_ref()?;
+                Some($value)
+            }
+        }
+
         impl<S: Sync> FromRequestParts<S> for $type {
             type Rejection = NotServedByKestrel;
 
             async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, NotServedByKestrel> {
-                parts.extensions.get::<RequestContext>().map($from).ok_or(NotServedByKestrel)
+                Self::find(&parts.extensions).ok_or(NotServedByKestrel)
             }
         }
 
@@ -151,12 +196,18 @@ macro_rules! extract {
             type Rejection = Infallible;
 
             async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
-                Ok(parts.extensions.get::<RequestContext>().map($from))
+                Ok(Self::find(&parts.extensions))
             }
         }
     };
 }
 
-extract!(ConnectionInfo, |context| context.connection().clone());
-extract!(RequestId, |context| RequestId(context.clone()));
-extract!(RequestAborted, |context| RequestAborted(context.clone()));
+extract!(ConnectionInfo, |_context, served, extensions| match extensions.get::<ForwardedRemote>() {
+    Some(ForwardedRemote(client)) => served.connection.clone().with_remote_addr(*client),
+    None => served.connection.clone(),
+});
+extract!(RequestId, |_context, served, _extensions| RequestId {
+    connection: served.connection.id(),
+    number: served.number
+});
+extract!(RequestAborted, |context, _served, _extensions| RequestAborted(context.clone()));

@@ -1,13 +1,70 @@
 //! What stands around your app, and what a handler can ask of its request.
+//!
+//! Each layer here also works alone, under `axum::serve` or any other server. The default stack has only
+//! [`DefaultHeadersLayer`]; the others are for you to add. Where several are, this is their order, the outermost first:
+//!
+//! ```
+//! use axum::{Router, routing::get};
+//! use kestrel_rs::request::{
+//!     AllowedHosts, ForwardedHeaders, ForwardedHeadersLayer, HostFilteringLayer, HstsLayer, HttpsRedirectionLayer,
+//! };
+//! use tower::ServiceBuilder;
+//!
+//! # fn main() -> Result<(), kestrel_rs::Error> {
+//! let app: Router = Router::new().route("/", get(|| async { "Hello, World!" })).layer(
+//!     ServiceBuilder::new()
+//!         .layer(ForwardedHeadersLayer::new(ForwardedHeaders::FOR | ForwardedHeaders::PROTO))
+//!         .layer(HostFilteringLayer::new(AllowedHosts::new(["example.com"])?))
+//!         .layer(HstsLayer::new())
+//!         .layer(HttpsRedirectionLayer::new().https_port(443)?),
+//! );
+//! # let _ = app; Ok(()) }
+//! ```
+
+#[macro_use]
+mod not_available;
 
 mod body_error;
 mod catch_panic;
+mod certificate_forwarding;
 mod context;
 pub(crate) mod date;
 mod default_headers;
+pub mod forwarded_headers;
+mod host;
+pub mod host_filtering;
+mod hsts;
+pub mod https_redirection;
+mod lines;
+pub mod method_override;
+mod or_answer;
+mod path_base;
+pub mod reset;
+mod scheme;
+pub mod synchronous_io;
+pub mod trailers;
 
 pub use body_error::BodyError;
 pub use catch_panic::{CatchPanic, CatchPanicLayer};
+pub use certificate_forwarding::{
+    CertificateForwarding, CertificateForwardingLayer, ForwardedClientCertificate,
+};
 pub(crate) use context::RequestContext;
 pub use context::{NotServedByKestrel, RequestAborted, RequestId};
 pub use default_headers::{DefaultHeaders, DefaultHeadersLayer};
+pub use forwarded_headers::{ForwardedHeaders, ForwardedHeadersLayer, IpNetwork};
+pub use host_filtering::{AllowedHosts, HostFilteringLayer};
+pub use hsts::{Hsts, HstsLayer};
+pub use https_redirection::HttpsRedirectionLayer;
+pub use method_override::HttpMethodOverrideLayer;
+pub use not_available::NotAvailable;
+pub use or_answer::OrAnswer;
+pub use path_base::PathBase;
+pub use reset::{ErrorCode, Reset, ResetLayer, ResetStreams};
+pub(crate) use reset::{ResetWith, StreamReset};
+pub use scheme::RequestScheme;
+pub use synchronous_io::{
+    BodyReader, BodyWriter, SetSynchronousIo, SynchronousIo, SynchronousIoError, SynchronousIoLayer,
+};
+pub(crate) use trailers::Watched;
+pub use trailers::{RequestTrailers, ResponseTrailers, Trailers, TrailersError, TrailersLayer};

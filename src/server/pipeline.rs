@@ -12,7 +12,7 @@ use crate::connection::{BoxConnectionService, ConnectionLimitLayer, wrap};
 use crate::http::upgrade::UpgradeLimit;
 use crate::http::{App, GuardedStream, HandOver, HttpProtocol};
 use crate::listener::BoundEndpoint;
-use crate::request::{CatchPanicLayer, DefaultHeadersLayer};
+use crate::request::{CatchPanicLayer, DefaultHeadersLayer, ResetLayer, SynchronousIoLayer, TrailersLayer};
 
 /// What serves the connections of one bound endpoint.
 pub(super) fn connections<S: App>(
@@ -49,6 +49,9 @@ pub(super) fn requests<S: HttpService>(app: S, default_layers: bool) -> impl App
             ServiceBuilder::new()
                 .layer(DefaultHeadersLayer::default())
                 .layer(CatchPanicLayer::new())
+                .layer(ResetLayer::default())
+                .layer(TrailersLayer::default())
+                .layer(SynchronousIoLayer::default())
                 .into_inner()
         }))
         .service(app.map_response(IntoResponse::into_response))

@@ -74,3 +74,40 @@ pub(crate) fn socket_not_removed(path: &Path, error: &io::Error) {
 pub(crate) fn handler_panicked(message: &str) {
     tracing::error!(target: "kestrel_rs", message, "a handler panicked");
 }
+
+/// A request for a host that is not allowed.
+pub(crate) fn host_not_allowed(host: &[u8]) {
+    let host = String::from_utf8_lossy(host);
+    tracing::debug!(target: "kestrel_rs::request", %host, "the host is not allowed");
+}
+
+/// A request that names no host, where it must.
+pub(crate) fn host_missing() {
+    tracing::debug!(target: "kestrel_rs::request", "the request names no host");
+}
+
+/// Somebody who is not trusted forwards requests, or claims to.
+pub(crate) fn unknown_proxy(address: SocketAddr) {
+    tracing::debug!(target: "kestrel_rs::request", %address, "unknown proxy");
+}
+
+/// What should be the address of a client is none.
+pub(crate) fn forwarded_address_unreadable(text: &[u8]) {
+    let text = String::from_utf8_lossy(text);
+    tracing::debug!(target: "kestrel_rs::request", %text, "a forwarded address is none");
+}
+
+/// The forwarded headers do not fit together, though they must.
+pub(crate) fn forwarded_headers_uneven() {
+    tracing::debug!(target: "kestrel_rs::request", "the forwarded headers do not fit together and are ignored");
+}
+
+/// Requests are to be redirected, but nobody said where to.
+pub(crate) fn https_port_unknown() {
+    tracing::warn!(target: "kestrel_rs::request", "the port for https is not known; requests are not redirected");
+}
+
+/// The certificate in a header cannot be read.
+pub(crate) fn certificate_unreadable(error: &dyn Display) {
+    tracing::debug!(target: "kestrel_rs::request", %error, "cannot read the client's certificate from the header");
+}

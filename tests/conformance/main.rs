@@ -18,9 +18,17 @@
 #![expect(clippy::print_stderr, reason = "a report is read beside the result")]
 
 mod addresses;
+mod certificate_forwarding;
 mod differences;
 mod facts;
+mod forwarded_headers;
+mod host_filtering;
+mod hsts;
 mod http;
+#[cfg(feature = "test-util")]
+mod https_redirection;
 mod limits;
+mod method_override;
 mod probes;
+mod recording;
 mod support;

@@ -8,6 +8,8 @@ mod architecture;
 #[cfg(feature = "test-util")]
 mod connections;
 #[cfg(feature = "test-util")]
+mod frames;
+#[cfg(feature = "test-util")]
 mod handlers;
 mod listener;
 #[cfg(feature = "test-util")]
@@ -15,10 +17,16 @@ mod pipeline;
 #[cfg(feature = "test-util")]
 mod rejections;
 #[cfg(feature = "test-util")]
+mod reset;
+#[cfg(feature = "test-util")]
 mod shutdown;
 #[cfg(feature = "test-util")]
 mod support;
 #[cfg(feature = "test-util")]
+mod synchronous_io;
+#[cfg(feature = "test-util")]
 mod timeouts;
+#[cfg(feature = "test-util")]
+mod trailers;
 #[cfg(feature = "test-util")]
 mod upgrades;

@@ -22,7 +22,7 @@ use crate::connection::ConnectionInfo;
 use crate::http::App;
 use crate::http::answer::Answer;
 use crate::http::call::Call;
-use crate::request::RequestContext;
+use crate::request::{RequestContext, Watched};
 
 /// hyper's service for one connection.
 pub(super) struct Exchanges<S> {
@@ -71,7 +71,11 @@ impl<S: App> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
 
         let mut request = request.map(|body| {
             // A body that is empty costs no allocation.
-            if body.is_end_stream() { Body::empty() } else { Body::new(RequestBody::new(body, &self.shared)) }
+            if body.is_end_stream() {
+                Body::empty()
+            } else {
+                Body::new(Watched::new(RequestBody::new(body, &self.shared), context.clone()))
+            }
         });
         let upgrade = request.extensions_mut().remove::<OnUpgrade>();
         let extensions = request.extensions_mut();

@@ -1,6 +1,5 @@
 //! HTTP/2, by hyper.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -23,7 +22,7 @@ use super::answer::Answer;
 use super::call::Call;
 use super::rules::Rules;
 use crate::connection::{BoxIo, ConnectionInfo};
-use crate::request::RequestContext;
+use crate::request::{RequestContext, ResetWith, StreamReset, Watched};
 use crate::telemetry::events;
 use crate::transport::Rewind;
 
@@ -124,14 +123,15 @@ struct Exchanges<S> {
 
 impl<S: App> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
     type Response = Response<AnswerBody>;
-    type Error = Infallible;
+    type Error = StreamReset;
     type Future = Exchange<S>;
 
     fn call(&self, request: Request<Incoming>) -> Exchange<S> {
         let number = self.streams.all.fetch_add(1, Ordering::Relaxed) + 1;
         let context = RequestContext::new(self.info.clone(), number);
-        let mut request =
-            request.map(|body| if body.is_end_stream() { Body::empty() } else { Body::new(body) });
+        let mut request = request.map(|body| {
+            if body.is_end_stream() { Body::empty() } else { Body::new(Watched::new(body, context.clone())) }
+        });
         if let Some(remote) = self.info.remote_addr() {
             request.extensions_mut().insert(ConnectInfo(remote));
         }
@@ -156,11 +156,14 @@ pin_project_lite::pin_project! {
 }
 
 impl<S: App> Future for Exchange<S> {
-    type Output = Result<Response<AnswerBody>, Infallible>;
+    type Output = Result<Response<AnswerBody>, StreamReset>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let Ok(response) = ready!(this.answer.poll(cx));
+        if let Some(reset) = response.extensions().get::<ResetWith>() {
+            return Poll::Ready(Err(reset.error()));
+        }
         let stream = this.stream.take();
         let response = Answer::prepare(response, this.method);
         Poll::Ready(Ok(response.map(|answer| AnswerBody { answer, stream })))

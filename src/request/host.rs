@@ -1,0 +1,137 @@
+//! The host that a request names, taken apart as ASP.NET Core does.
+
+use std::borrow::Cow;
+
+use http::header::HOST;
+use http::{HeaderMap, Uri};
+use idna::AsciiDenyList;
+use idna::uts46::{DnsLength, Hyphens, Uts46};
+use memchr::memchr;
+
+use super::lines::joined;
+
+/// The host and port that a request names: the authority of its URI (HTTP/2's `:authority`), else its Host header.
+/// Several Host lines are one with commas between, which no host has.
+pub(crate) fn of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Cow<'a, [u8]> {
+    match uri.authority() {
+        Some(authority) => Cow::Borrowed(without_userinfo(authority.as_str()).as_bytes()),
+        None => of_header(headers),
+    }
+}
+
+/// As [`of`], but of the header alone.
+pub(crate) fn of_header(headers: &HeaderMap) -> Cow<'_, [u8]> {
+    joined(headers, &HOST)
+}
+
+fn without_userinfo(authority: &str) -> &str {
+    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
+}
+
+/// The name, with its brackets, and what stands after the colon. An IPv6 address without brackets gets them.
+pub(crate) fn split(host: &[u8]) -> (Cow<'_, [u8]>, &[u8]) {
+    if let Some(end) = memchr(b']', host) {
+        let port = host[end + 1..].strip_prefix(b":").unwrap_or_default();
+        return (Cow::Borrowed(&host[..=end]), port);
+    }
+    match memchr(b':', host) {
+        None => (Cow::Borrowed(host), b""),
+        Some(colon) if memchr(b':', &host[colon + 1..]).is_some() => {
+            (Cow::Owned([&b"["[..], host, b"]"].concat()), b"")
+        }
+        Some(colon) => (Cow::Borrowed(&host[..colon]), &host[colon + 1..]),
+    }
+}
+
+/// Kestrel's grammar of a Host that is not empty: looser than RFC 3986 for names, no range for ports.
+pub(crate) fn is_valid(host: &[u8]) -> bool {
+    let end = match host {
+        [] => return false,
+        [b'[', inside @ ..] => {
+            let end = inside.iter().position(|&octet| !octet.is_ascii_hexdigit() && !b":.".contains(&octet));
+            match end {
+                // `[::]` is no host for Kestrel: three octets at least.
+                Some(end @ 3..) if inside[end] == b']' => end + 2,
+                _ => return false,
+            }
+        }
+        name => name.iter().position(|octet| !is_host_octet(*octet)).unwrap_or(name.len()),
+    };
+    end > 0
+        && match &host[end..] {
+            [] => true,
+            [b':', digits @ ..] => !digits.is_empty() && digits.iter().all(u8::is_ascii_digit),
+            _ => false,
+        }
+}
+
+fn is_host_octet(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || b"!$&'()-._~".contains(&octet)
+}
+
+/// A name as it stands in a header: punycode where it is not ASCII. `None`: no name can be written so.
+///
+/// With the checks that .NET's `IdnMapping` does: lengths, empty labels, hyphens at the ends of a label, control
+/// characters; every other ASCII character may stand in a name.
+pub(crate) fn to_ascii(name: &str) -> Option<Cow<'_, str>> {
+    let checked = !name.is_empty() && !name.bytes().any(|octet| octet.is_ascii_control());
+    let ascii = || {
+        let name = name.as_bytes();
+        Uts46::new().to_ascii(
+            name,
+            AsciiDenyList::EMPTY,
+            Hyphens::CheckFirstLast,
+            DnsLength::VerifyAllowRootDot,
+        )
+    };
+    checked.then(ascii)?.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_a_host_apart() {
+        for (host, name, port) in [
+            ("", "", ""),
+            ("a", "a", ""),
+            ("a:", "a", ""),
+            ("a:80", "a", "80"),
+            (":80", "", "80"),
+            ("a:b", "a", "b"),
+            ("a:1:2", "[a:1:2]", ""),
+            ("::1", "[::1]", ""),
+            ("[::1]", "[::1]", ""),
+            ("[::1]:80", "[::1]", "80"),
+            ("[::1]80", "[::1]", ""),
+            ("::1]", "::1]", ""),
+            ("[::1", "[[::1]", ""),
+        ] {
+            let (found, found_port) = split(host.as_bytes());
+            assert_eq!((&*found, found_port), (name.as_bytes(), port.as_bytes()), "{host}");
+        }
+    }
+
+    #[test]
+    fn judges_like_kestrel() {
+        for host in ["a", "1:1", "[ABCdef]", "[::1]:80", "9.9.9.900:9523547852", "-", "~", "!", "..", "[...]"]
+        {
+            assert!(is_valid(host.as_bytes()), "{host}");
+        }
+        for host in
+            ["", "[]", "[::]", "[g::1]", "[::1", "[::1]1", "[::1]:", ":1", "a:b:c", "a:1b", "a b", "a,b"]
+        {
+            assert!(!is_valid(host.as_bytes()), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_written_in_ascii() {
+        assert_eq!(to_ascii("Bücher。Example").as_deref(), Some("xn--bcher-kva.example"));
+        assert_eq!(to_ascii("*.é.").as_deref(), Some("*.xn--9ca."));
+        for name in ["", "a..é", "-é", "xn--a-.example", "a\0é"] {
+            assert_eq!(to_ascii(name), None, "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The service: passes https on, redirects the rest.
+
+use std::num::NonZeroU16;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+
+use http::header::LOCATION;
+use http::{HeaderValue, Request, Response, StatusCode};
+use tower::Service;
+
+use super::HttpsRedirectionLayer;
+use super::layer::Target;
+use crate::request::{OrAnswer, PathBase, RequestScheme, host};
+use crate::telemetry::events;
+
+/// The service of [`HttpsRedirectionLayer`].
+///
+/// # Example
+///
+/// See [`HttpsRedirectionLayer`].
+#[derive(Clone, Debug)]
+pub struct HttpsRedirection<S> {
+    pub(super) inner: S,
+    pub(super) target: Target,
+    pub(super) options: HttpsRedirectionLayer,
+}
+
+impl<S, B, ResBody> Service<Request<B>> for HttpsRedirection<S>
+where
+    S: Service<Request<B>, Response = Response<ResBody>>,
+    ResBody: From<&'static str>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = OrAnswer<S::Future, ResBody>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        match self.target {
+            _ if RequestScheme::of(&request).is_https() => {}
+            Target::Nowhere => {}
+            Target::Unknown => {
+                if !self.options.warned.swap(true, Ordering::Relaxed) {
+                    events::https_port_unknown();
+                }
+            }
+            Target::Port(port) => return OrAnswer::answer(redirect(self.options.status, &request, port)),
+        }
+        OrAnswer::pass(self.inner.call(request))
+    }
+}
+
+fn redirect<B, ResBody: From<&'static str>>(
+    status: StatusCode,
+    request: &Request<B>,
+    port: NonZeroU16,
+) -> Response<ResBody> {
+    let mut response = Response::new(ResBody::from(""));
+    match location(request, port) {
+        Some(location) => {
+            *response.status_mut() = status;
+            response.headers_mut().insert(LOCATION, location);
+        }
+        None => *response.status_mut() = StatusCode::BAD_REQUEST,
+    }
+    response
+}
+
+/// `None`: the host is in no spelling that a URI can have.
+fn location<B>(request: &Request<B>, port: NonZeroU16) -> Option<HeaderValue> {
+    let named = host::of(request.uri(), request.headers());
+    let (name, _) = host::split(&named);
+    let name = std::str::from_utf8(&name).ok()?;
+    let mut url = String::from("https://");
+    if name.is_ascii() {
+        url.push_str(name);
+    } else {
+        url.push_str(&host::to_ascii(name)?);
+    }
+    if port.get() != 443 {
+        url.push(':');
+        url.push_str(&port.to_string());
+    }
+    // The path as the client wrote it. Of `*` and of an authority there is none.
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let path = if path.starts_with('/') { path } else { "/" };
+    if let Some(base) = request.extensions().get::<PathBase>() {
+        let base = base.to_uri();
+        url.push_str(base.strip_suffix('/').unwrap_or(&base));
+    }
+    url.push_str(path);
+    HeaderValue::try_from(url).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::convert::Infallible;
+    use tower::{Layer, ServiceExt, service_fn};
+
+    async fn answer(layer: &HttpsRedirectionLayer, request: http::request::Builder) -> Response<String> {
+        let inner =
+            service_fn(async |_: Request<()>| Ok::<_, Infallible>(Response::new(String::from("passed"))));
+        let Ok(response) = layer.layer(inner).oneshot(request.body(()).unwrap()).await;
+        response
+    }
+
+    #[tokio::test]
+    async fn goes_to_the_same_target() {
+        let layer = HttpsRedirectionLayer::new().https_port(443).unwrap();
+        for (uri, host, location) in [
+            ("/a%2Fb?c=%20", "example.com:80", "https://example.com/a%2Fb?c=%20"),
+            ("http://example.com:80/p", "", "https://example.com/p"),
+            ("*", "[::1]:80", "https://[::1]/"),
+            ("example.com:443", "x", "https://example.com/"),
+            ("//evil.example/", "a", "https://a//evil.example/"),
+            ("/", "::1", "https://[::1]/"),
+        ] {
+            let response = answer(&layer, Request::get(uri).header("host", host)).await;
+            assert_eq!(response.status(), 307);
+            assert_eq!(response.headers()["location"], location);
+        }
+    }
+
+    #[tokio::test]
+    async fn https_passes_and_so_does_everything_without_a_port() {
+        let layer = HttpsRedirectionLayer::new();
+        assert_eq!(answer(&layer, Request::get("/")).await.body(), "passed");
+        assert!(layer.warned.load(Ordering::Relaxed));
+        let layer = layer.https_port(443).unwrap();
+        assert_eq!(answer(&layer, Request::get("/").extension(RequestScheme::HTTPS)).await.body(), "passed");
+        assert_eq!(answer(&layer, Request::get("https://a/")).await.body(), "passed");
+    }
+
+    #[tokio::test]
+    async fn the_path_base_is_put_back() {
+        let layer = HttpsRedirectionLayer::new().https_port(5001).unwrap();
+        let request = Request::get("/p").header("host", "a").extension(PathBase::new("/b c/").unwrap());
+        assert_eq!(answer(&layer, request).await.headers()["location"], "https://a:5001/b%20c/p");
+    }
+}

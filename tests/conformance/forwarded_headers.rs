@@ -1,0 +1,167 @@
+//! `forwarded-headers.json`: what is believed of what proxies say.
+
+use std::fmt::Display;
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::str::FromStr;
+
+use axum::extract::ConnectInfo;
+use http::{HeaderName, Request};
+use kestrel_rs::request::{
+    AllowedHosts, ForwardedHeaders, ForwardedHeadersLayer, IpNetwork, PathBase, RequestScheme,
+};
+use serde_json::Value;
+use tower::{Layer, ServiceExt, service_fn};
+
+use super::recording::{Case, Difference, add_headers, check, described, replay_all, strings};
+
+const DIFFERENCES: &[Difference] = &[
+    ("the variable that turns it on belongs to configuration", 11, |case| case.is_in("environment")),
+    ("there are no options to read back", 4, |case| case.is_in("options")),
+    ("a header with a control character is refused by the server", 4, control_character),
+    ("a host that is no internationalized name is passed over, where the middleware throws", 2, bad_punycode),
+    ("a prefix with an encoded NUL is passed over, where the middleware throws", 2, encoded_nul),
+    ("a known proxy has no zone, which is the name of a link of one machine", 0, zoned_proxy),
+    ("::ffff:0:0/96 has every IPv4-mapped address, and for .NET none", 1, every_mapped),
+];
+
+fn values(case: &Case) -> impl Iterator<Item = &str> {
+    case.input["headers"].as_array().into_iter().flatten().filter_map(|header| header[1].as_str())
+}
+
+fn control_character(case: &Case) -> bool {
+    values(case).any(|value| value.chars().any(|character| character.is_ascii_control() && character != '\t'))
+}
+
+fn bad_punycode(case: &Case) -> bool {
+    case.throws() && values(case).any(|value| value.contains("xn--"))
+}
+
+fn encoded_nul(case: &Case) -> bool {
+    case.throws() && values(case).any(|value| value.contains("%00"))
+}
+
+fn zoned_proxy(case: &Case) -> bool {
+    strings(&case.options()["known_proxies"]).iter().any(|proxy| proxy.contains('%'))
+}
+
+fn every_mapped(case: &Case) -> bool {
+    strings(&case.options()["known_networks"]) == ["::ffff:0:0/96"]
+}
+
+#[tokio::test]
+async fn forwarded_headers_are_believed_as_aspnetcore_does() {
+    replay_all("forwarded-headers.json", DIFFERENCES, replay).await;
+}
+
+async fn replay(case: &Case) -> Result<(), String> {
+    if case.is_in("environment") || case.is_in("options") {
+        return Err("not replayed".to_owned());
+    }
+    let layer = match layer(case.options()) {
+        Err(_) if case.throws() => return Ok(()),
+        layer => layer?,
+    };
+    let mut request = Request::get("/").body(()).unwrap();
+    add_headers(&mut request, &case.input)?;
+    if let Some(ip) = case.input["remote_ip"].as_str() {
+        let port = u16::try_from(case.input["remote_port"].as_u64().unwrap()).unwrap();
+        request.extensions_mut().insert(ConnectInfo(address(ip, port)));
+    }
+    if let Some(base) = case.input["path_base"].as_str() {
+        request.extensions_mut().insert(PathBase::new(base).unwrap());
+    }
+
+    let app = service_fn(async |request: Request<()>| Ok::<_, ()>(request));
+    let request = layer.layer(app).oneshot(request).await.unwrap();
+    let output = &case.output;
+    check(!case.throws(), || "passes".to_owned())?;
+    let headers = described(request.headers());
+    check(output["headers"] == headers, || headers.to_string())?;
+    // What the app sees as host there is the header in Unicode.
+    let host = request.headers().get("host").map_or("", |host| host.to_str().unwrap());
+    let unicode = output["host"].as_str().is_none_or(|host| !host.is_ascii());
+    check(unicode || output["host"] == host, || host.to_owned())?;
+
+    let remote = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(remote)| *remote);
+    let theirs = output["remote_ip"].as_str().map(|ip| {
+        let port = u16::try_from(output["remote_port"].as_u64().unwrap()).unwrap();
+        address(ip, port)
+    });
+    check(remote == theirs, || format!("{remote:?}"))?;
+    let scheme = RequestScheme::of(&request);
+    check(output["scheme"] == scheme.as_str(), || scheme.to_string())?;
+    let base = request.extensions().get::<PathBase>().cloned().unwrap_or_default();
+    check(output["path_base"] == base.as_str(), || base.to_string())?;
+    check(output["path"] == request.uri().path(), || request.uri().to_string())
+}
+
+fn layer(options: &Value) -> Result<ForwardedHeadersLayer, String> {
+    let flags = strings(&options["forwarded_headers"]).into_iter().map(|name| match name.as_str() {
+        "XForwardedFor" => ForwardedHeaders::FOR,
+        "XForwardedProto" => ForwardedHeaders::PROTO,
+        "XForwardedHost" => ForwardedHeaders::HOST,
+        "XForwardedPrefix" => ForwardedHeaders::PREFIX,
+        _ => ForwardedHeaders::ALL,
+    });
+    // Without any header there is no layer to make; one without an effect stands for it.
+    let Some(flags) = flags.reduce(|flags, flag| flags | flag) else {
+        return Ok(ForwardedHeadersLayer::new(ForwardedHeaders::ALL).forward_limit(0));
+    };
+    let mut layer = ForwardedHeadersLayer::new(flags);
+    // The old list of networks is the new one by another name, set last here. An empty list of hosts is every host.
+    let has_no_effect = |name: &str, value: &Value| match name {
+        "forwarded_headers" => true,
+        "known_networks" => options["legacy_known_networks"].is_array(),
+        "require_header_symmetry" => *value == false,
+        "allowed_hosts" => strings(value).is_empty(),
+        _ => false,
+    };
+    let options = options.as_object().unwrap();
+    for (name, value) in options.iter().filter(|(name, value)| !has_no_effect(name, value)) {
+        layer = match name.as_str() {
+            "forward_limit" if value.is_null() => layer.forward_limit(None),
+            "forward_limit" => {
+                layer.forward_limit(usize::try_from(value.as_u64().ok_or("a negative limit")?).unwrap())
+            }
+            "known_proxies" => layer.known_proxies(parsed::<IpAddr>(value)?),
+            "known_networks" | "legacy_known_networks" => layer.known_networks(parsed::<IpNetwork>(value)?),
+            "require_header_symmetry" => layer.require_header_symmetry(),
+            "allowed_hosts" => {
+                layer.allowed_hosts(AllowedHosts::new(strings(value)).map_err(|error| error.to_string())?)
+            }
+            "names" => names(layer, value)?,
+            name => return Err(format!("there is no option {name}")),
+        };
+    }
+    Ok(layer)
+}
+
+fn parsed<T: FromStr<Err: Display>>(list: &Value) -> Result<Vec<T>, String> {
+    strings(list).iter().map(|text| text.parse().map_err(|error| format!("{text}: {error}"))).collect()
+}
+
+fn names(mut layer: ForwardedHeadersLayer, names: &Value) -> Result<ForwardedHeadersLayer, String> {
+    for (name, value) in names.as_object().unwrap() {
+        let value = value.as_str().ok_or("no name")?;
+        let value = HeaderName::try_from(value).map_err(|error| error.to_string())?;
+        layer = match name.as_str() {
+            "forwarded_for" => layer.for_header(value),
+            "forwarded_proto" => layer.proto_header(value),
+            "forwarded_host" => layer.host_header(value),
+            "forwarded_prefix" => layer.prefix_header(value),
+            "original_for" => layer.original_for_header(value),
+            "original_proto" => layer.original_proto_header(value),
+            "original_host" => layer.original_host_header(value),
+            "original_prefix" => layer.original_prefix_header(value),
+            name => return Err(format!("there is no name {name}")),
+        };
+    }
+    Ok(layer)
+}
+
+fn address(ip: &str, port: u16) -> SocketAddr {
+    match ip.split_once('%') {
+        Some((ip, zone)) => SocketAddrV6::new(ip.parse().unwrap(), port, 0, zone.parse().unwrap()).into(),
+        None => (ip.parse::<IpAddr>().unwrap(), port).into(),
+    }
+}

@@ -1,0 +1,80 @@
+//! `hsts.json`: which answers have a Strict-Transport-Security header.
+
+use std::time::Duration;
+
+use http::header::STRICT_TRANSPORT_SECURITY;
+use http::{Request, Response, StatusCode};
+use kestrel_rs::request::{ForwardedHeaders, ForwardedHeadersLayer, HstsLayer};
+use serde_json::Value;
+use tower::{Layer, ServiceExt, service_fn};
+
+use super::recording::{Case, Difference, add_header, add_headers, check, replay_all, strings};
+
+const DIFFERENCES: &[Difference] = &[
+    ("there are no options to read back", 1, |case| case.is_in("options")),
+    ("a time is not negative", 1, |case| {
+        case.options()["max_age_ms"].as_f64().is_some_and(|time| time < 0.0)
+    }),
+    ("before the handler there is no answer to have a header", 3, |case| {
+        !case.input["response_header_before"].is_null()
+    }),
+    ("an excluded host may be given in punycode", 2, |case| case.id.starts_with("exclusion.xn--")),
+    ("there is no scheme with a blank in it", 1, |case| {
+        case.input["scheme"].as_str().is_some_and(|scheme| scheme.contains(' '))
+    }),
+];
+
+#[tokio::test]
+async fn hsts_is_sent_as_aspnetcore_does() {
+    replay_all("hsts.json", DIFFERENCES, replay).await;
+}
+
+async fn replay(case: &Case) -> Result<(), String> {
+    if case.is_in("options") || !case.input["response_header_before"].is_null() {
+        return Err("not replayed".to_owned());
+    }
+    let layer = layer(case.options())?;
+    let mut request = Request::get("/").body(()).unwrap();
+    add_headers(&mut request, &case.input)?;
+    // Any scheme can come from a proxy.
+    let scheme = case.input["scheme"].as_str().unwrap();
+    check(!scheme.contains(' '), || "not replayed".to_owned())?;
+    add_header(&mut request, "x-forwarded-proto", scheme)?;
+    let proxy = ForwardedHeadersLayer::new(ForwardedHeaders::PROTO).trust_anyone();
+
+    let status = u16::try_from(case.input["handler_status"].as_u64().unwrap_or(200)).unwrap();
+    let sets = case.input["handler_sets"].as_str();
+    let app = service_fn(async |_: Request<()>| {
+        let mut response = Response::new(());
+        *response.status_mut() = StatusCode::from_u16(status).unwrap();
+        if let Some(value) = sets {
+            response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, value.parse().unwrap());
+        }
+        Ok::<_, ()>(response)
+    });
+    let response = proxy.layer(layer.layer(app)).oneshot(request).await.unwrap();
+    let header = response.headers().get(STRICT_TRANSPORT_SECURITY).map(|value| value.to_str().unwrap());
+    check(case.output["header"].as_str() == header, || format!("{header:?}"))
+}
+
+fn layer(options: &Value) -> Result<HstsLayer, String> {
+    let mut layer = HstsLayer::new();
+    for (name, value) in options.as_object().into_iter().flatten() {
+        layer = match name.as_str() {
+            "max_age_ms" => layer.max_age(
+                Duration::try_from_secs_f64(value.as_f64().unwrap() / 1000.0)
+                    .map_err(|error| error.to_string())?,
+            ),
+            "include_sub_domains" if *value == true => layer.include_sub_domains(),
+            "preload" if *value == true => layer.preload(),
+            "include_sub_domains" | "preload" => layer,
+            "excluded_hosts" => layer.excluded_hosts(strings(value)).map_err(|error| error.to_string())?,
+            "add_excluded_hosts" => strings(value)
+                .iter()
+                .try_fold(layer, |layer, host| layer.exclude_host(host))
+                .map_err(|error| error.to_string())?,
+            name => return Err(format!("there is no option {name}")),
+        };
+    }
+    Ok(layer)
+}

@@ -1,0 +1,153 @@
+//! `https-redirection.json`: who is sent to https, and where to.
+
+use std::fmt::Write;
+
+use axum::Router;
+use http::{Method, Request, Response, StatusCode};
+use kestrel_rs::request::{ForwardedHeaders, ForwardedHeadersLayer, HttpsRedirectionLayer, PathBase};
+use kestrel_rs::test::TestServer;
+use serde_json::{Value, json};
+use tower::{Layer, ServiceExt, service_fn};
+
+use super::recording::{Case, Difference, add_header, add_headers, check, described, replay_all, strings};
+
+const DIFFERENCES: &[Difference] = &[
+    ("a port is a number of 16 bits; not to redirect is to leave the layer out", 1, |case| {
+        case.options()["https_port"] == -1
+    }),
+    ("what is no port is an error, where .NET redirects to it", 1, |case| case.id == "port.config-value.big"),
+    ("a status that does not redirect is an error", 4, |case| {
+        let status = case.options()["redirect_status_code"].as_i64();
+        status.is_some_and(|status| !matches!(status, 301..=303 | 307 | 308))
+    }),
+    ("STRICTNESS `target-octets`: the server refuses what no URI has", 2, |case| {
+        case.id.ends_with("specials")
+    }),
+    ("a path goes on as it came: what is no escape stays as it is", 1, |case| {
+        case.id.ends_with(".bad-escape")
+    }),
+];
+
+#[tokio::test]
+async fn clients_are_redirected_as_aspnetcore_does() {
+    replay_all("https-redirection.json", DIFFERENCES, replay).await;
+}
+
+async fn replay(case: &Case) -> Result<(), String> {
+    if case.is_in("wire") {
+        return wire(case).await;
+    }
+    let answers = case.output["answers"].as_array().ok_or("no answers")?;
+    let layer = match layer(&case.input) {
+        Err(_) if answers.iter().all(|answer| !answer["throws"].is_null()) => return Ok(()),
+        layer => layer?,
+    };
+    let proxy = ForwardedHeadersLayer::new(ForwardedHeaders::PROTO).trust_anyone();
+    let passes = service_fn(async |_: Request<()>| Ok::<_, ()>(Response::new("passed")));
+    let service = proxy.layer(layer.layer(passes));
+    for answer in answers {
+        let request = request(&case.input)?;
+        let response = service.clone().oneshot(request).await.unwrap();
+        if *response.body() == "passed" {
+            check(answer["passed_on"] == true, || "passed on".to_owned())?;
+            continue;
+        }
+        let ours = json!({
+            "status": response.status().as_u16(),
+            "headers": described(response.headers()),
+            "body": response.body(),
+        });
+        check(*answer == ours, || ours.to_string())?;
+    }
+    Ok(())
+}
+
+fn request(input: &Value) -> Result<Request<()>, String> {
+    let target = encode(input["path"].as_str().unwrap()) + input["query"].as_str().unwrap();
+    let target = if target.starts_with('/') { target } else { format!("/{target}") };
+    let mut request = Request::get(target).body(()).map_err(|error| error.to_string())?;
+    if let Some(method) = input["method"].as_str() {
+        *request.method_mut() = Method::from_bytes(method.as_bytes()).map_err(|error| error.to_string())?;
+    }
+    add_headers(&mut request, input)?;
+    if let Some(scheme) = input["scheme"].as_str() {
+        add_header(&mut request, "x-forwarded-proto", scheme)?;
+    }
+    if let Some(base) = input["path_base"].as_str() {
+        request.extensions_mut().insert(PathBase::new(base).unwrap());
+    }
+    Ok(request)
+}
+
+/// A decoded path as a client writes it.
+fn encode(path: &str) -> String {
+    let mut text = String::new();
+    for (i, octet) in path.bytes().enumerate() {
+        if octet.is_ascii_alphanumeric()
+            || b"/-._~".contains(&octet)
+            || path.as_bytes()[i..].starts_with(b"%2F")
+        {
+            text.push(char::from(octet));
+        } else {
+            write!(text, "%{octet:02X}").unwrap();
+        }
+    }
+    text
+}
+
+/// As there, what is not needed is not looked at.
+fn layer(input: &Value) -> Result<HttpsRedirectionLayer, String> {
+    let mut layer = HttpsRedirectionLayer::new();
+    if let Some(status) = input["options"]["redirect_status_code"].as_i64() {
+        let status = u16::try_from(status).map_err(|error| error.to_string())?;
+        let status = StatusCode::from_u16(status).map_err(|error| error.to_string())?;
+        layer = layer.status(status).map_err(|error| error.to_string())?;
+    }
+    if let Some(port) = input["options"]["https_port"].as_i64() {
+        let port = u16::try_from(port).map_err(|error| error.to_string())?;
+        return layer.https_port(port).map_err(|error| error.to_string());
+    }
+    let mut variables = Vec::new();
+    for (key, value) in
+        [&input["config"], &input["environment"]].iter().filter_map(|map| map.as_object()).flatten()
+    {
+        // A key of the configuration is a variable whose prefix has been taken off.
+        if input["config"].is_null() || !key.starts_with("ASPNETCORE_") && !key.starts_with("DOTNET_") {
+            variables.push((key.as_str(), value.as_str().unwrap()));
+        }
+    }
+    let found = variables.iter().any(|(_, value)| value.parse::<i32>().is_ok());
+    layer = layer.variables(variables).map_err(|error| error.to_string())?;
+    if !found {
+        let mut addresses = strings(&input["addresses"]);
+        for port in input["https_listen"].as_array().into_iter().flatten() {
+            addresses.push(format!("https://127.0.0.1:{port}"));
+        }
+        layer = layer.addresses(addresses).map_err(|error| error.to_string())?;
+    }
+    Ok(layer)
+}
+
+/// A raw request to a real server.
+async fn wire(case: &Case) -> Result<(), String> {
+    let layer = match layer(&case.input) {
+        Err(_) if case.output["status"] == 500 => return Ok(()),
+        layer => layer?,
+    };
+    let app = Router::new().fallback(|| async { "passed on" }).layer(layer);
+    let server = TestServer::new(app);
+    let mut client = server.connect().await.map_err(|error| error.to_string())?;
+    let raw = case.input["raw"].as_str().unwrap().replacen("\r\n", "\r\nConnection: close\r\n", 1);
+    // Octets are latin-1 text.
+    let raw: Vec<u8> = raw.chars().map(|octet| u8::try_from(octet).unwrap()).collect();
+    client.send(raw).await.map_err(|error| error.to_string())?;
+    let answer = client.read_to_end().await.map_err(|error| error.to_string())?;
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or("no answer")?;
+    let status: u16 = head.split(' ').nth(1).unwrap().parse().unwrap();
+    check(case.output["status"] == status, || head.to_owned())?;
+    let location =
+        head.lines().find_map(|line| line.strip_prefix("location: ").or(line.strip_prefix("Location: ")));
+    let theirs = case.output["headers"]["location"][0].as_str();
+    check(theirs == location, || format!("{location:?}"))?;
+    check(case.output["body"] == body, || body.to_owned())
+}
