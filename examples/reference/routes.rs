@@ -17,9 +17,9 @@ use http_body_util::{BodyExt, LengthLimitError};
 use hyper::ext::Protocol;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use kestrel_rs::{RequestTrailers, Reset, ResponseTrailers, SynchronousIo};
 use kestrel_rs::request::{SynchronousIoError, TrailersError};
 use kestrel_rs::{ConnectionInfo, RequestAborted};
+use kestrel_rs::{RequestTrailers, Reset, ResponseTrailers, SynchronousIo};
 use percent_encoding::percent_decode_str;
 use tokio::time::sleep;
 

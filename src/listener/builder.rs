@@ -88,7 +88,6 @@ impl Builder {
                 limits: Arc::clone(&limits),
                 protocols: endpoint.protocols,
                 layers: endpoint.layers.clone(),
-                https: address.is_https(),
             }));
             addresses.push(address);
         }

@@ -210,7 +210,6 @@ impl<S: HttpService> Builder<S> {
             limits: Arc::new(self.limits),
             protocols: self.protocols,
             layers: self.layers,
-            https: false,
         };
         let stop = CancellationToken::new();
         let mut server = serve(self.app)

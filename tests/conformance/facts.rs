@@ -203,6 +203,7 @@ impl Server {
     }
 
     #[cfg(feature = "test-util")]
+    #[expect(clippy::unnecessary_wraps, reason = "without the feature there is none")]
     fn in_memory(values: HeaderValues) -> Option<Self> {
         let seen = LastSeen::default();
         let app: Router = Router::new().fallback(note).with_state(Arc::clone(&seen));

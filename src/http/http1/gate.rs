@@ -35,6 +35,7 @@ use super::rejection::{Fault, Rejection};
 use crate::http::rules::Rules;
 use crate::transport::BoxIo;
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the stream")]
 pub(crate) struct Gate {
     pub(super) io: BoxIo,
     pub(super) rules: Arc<Rules>,
