@@ -97,7 +97,9 @@ fn every_stage_uses_lower_stages_only() {
         };
         for (number, line) in source.code() {
             for stage in used(line) {
-                let lower = rank(stage).is_some_and(|rank| rank <= own);
+                // What the root exports (`crate::Limits`) may come from anywhere, so only tests use it.
+                let exported = stage.starts_with(char::is_uppercase) && source.stage() == "test";
+                let lower = rank(stage).is_some_and(|rank| rank <= own) || exported;
                 if !lower {
                     _ = writeln!(wrong, "src/{path}:{number}: uses `crate::{stage}`");
                 }
