@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::request::Parts;
 
+use super::LimitState;
 use crate::connection::{ConnectionInfo, Event};
 
 /// Everything that the server knows of a request and its handler may ask: one allocation a request.
@@ -19,11 +20,16 @@ struct Inner {
     connection: ConnectionInfo,
     number: u64,
     aborted: Event,
+    limits: LimitState,
 }
 
 impl RequestContext {
-    pub(crate) fn new(connection: ConnectionInfo, number: u64) -> Self {
-        Self(Arc::new(Inner { connection, number, aborted: Event::default() }))
+    pub(crate) fn new(connection: ConnectionInfo, number: u64, limits: LimitState) -> Self {
+        Self(Arc::new(Inner { connection, number, aborted: Event::default(), limits }))
+    }
+
+    pub(crate) fn limits(&self) -> &LimitState {
+        &self.0.limits
     }
 
     pub(crate) fn connection(&self) -> &ConnectionInfo {

@@ -18,7 +18,6 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use crate::error::Error;
-use crate::http::App;
 use crate::http::upgrade::UpgradeLimit;
 use crate::listener::KestrelListener;
 use crate::telemetry::events;
@@ -192,13 +191,18 @@ impl<S: HttpService> Serve<S> {
             Some(signal) => signal,
             None => Box::pin(interrupted()),
         };
-        let app = pipeline::requests(self.app, self.default_layers);
-        run(listener, app, signal, self.shutdown_timeout).await;
+        run(listener, self.app, self.default_layers, signal, self.shutdown_timeout).await;
         Ok(())
     }
 }
 
-async fn run(listener: KestrelListener, app: impl App, signal: Signal, timeout: Option<Duration>) {
+async fn run(
+    listener: KestrelListener,
+    app: impl HttpService,
+    default_layers: bool,
+    signal: Signal,
+    timeout: Option<Duration>,
+) {
     let tracker = Tracker::default();
     let stop = CancellationToken::new();
     let accepting = tokio_util::task::TaskTracker::new();
@@ -211,6 +215,7 @@ async fn run(listener: KestrelListener, app: impl App, signal: Signal, timeout: 
     let upgrades =
         Arc::new(UpgradeLimit::new(upgrades.max_by_key(|limit| limit.unwrap_or(usize::MAX)).flatten()));
     for endpoint in endpoints {
+        let app = pipeline::requests(app.clone(), &endpoint.limits, default_layers);
         let service = pipeline::connections(&endpoint, &app, &upgrades);
         let endpoint = Arc::new(endpoint);
         accepting.spawn(accept::accept(endpoint, service, tracker.clone(), stop.clone()));

@@ -3,3 +3,5 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod listener;
+#[cfg(feature = "test-util")]
+mod limits;

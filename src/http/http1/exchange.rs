@@ -24,7 +24,7 @@ use super::target;
 use crate::connection::ConnectionInfo;
 use crate::http::App;
 use crate::http::upgrade::UpgradeLimit;
-use crate::request::RequestContext;
+use crate::request::{BodyError, LimitState, Mark, RequestContext};
 
 /// hyper's service for one connection.
 pub(super) struct Exchanges<S> {
@@ -43,14 +43,21 @@ impl<S: App> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
         let mut state = self.shared.lock();
         let notes = state.gate.next_request();
         state.number += 1;
-        let context = RequestContext::new(self.info.clone(), state.number);
+        let rate = state.gate.rules.min_response_data_rate;
+        state.gate.output.set_rate(rate); // what the request before set was its own
+        let limits = LimitState::http1(rate, notes.framing.clone());
+        let context = RequestContext::new(self.info.clone(), state.number, limits);
         state.current = Some(context.clone());
         state.answer_begun = false;
         drop(state);
 
         let mut request = request.map(|body| {
             // A body that is empty costs no allocation.
-            if body.is_end_stream() { Body::empty() } else { Body::new(RequestBody::new(body, &self.shared)) }
+            if body.is_end_stream() {
+                Body::empty()
+            } else {
+                Body::new(RequestBody::new(body, &self.shared, &context))
+            }
         });
         notes.restore(&mut request);
         let extensions = request.extensions_mut();
@@ -117,6 +124,8 @@ impl<S: App> Future for Exchange<S> {
         let Ok(mut response) = ready!(this.answer.poll(cx));
         let mut state = this.shared.lock();
         state.answer_begun = true;
+        let rate = state.current.as_ref().and_then(|context| context.limits().response_rate());
+        state.gate.output.set_rate(rate);
         let mut refused = None; // dropped when the lock is free: it may hold the request's body
         let asks = this.notes.asks;
         if this.notes.asks_upgrade() {
@@ -129,6 +138,9 @@ impl<S: App> Future for Exchange<S> {
             if accepted && !upgraded {
                 refused = Some(std::mem::replace(&mut response, Response::new(Body::empty())));
                 *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            }
+            if let (true, Some(context)) = (upgraded, &state.current) {
+                context.limits().mark(Mark::Upgraded);
             }
             state.gate.decide_upgrade(upgraded);
         }
@@ -167,11 +179,12 @@ struct RequestBody {
     /// `None` once its end was seen.
     incoming: Option<Incoming>,
     shared: Shared,
+    context: RequestContext,
 }
 
 impl RequestBody {
-    fn new(incoming: Incoming, shared: &Shared) -> Self {
-        Self { incoming: Some(incoming), shared: shared.clone() }
+    fn new(incoming: Incoming, shared: &Shared, context: &RequestContext) -> Self {
+        Self { incoming: Some(incoming), shared: shared.clone(), context: context.clone() }
     }
 }
 
@@ -188,6 +201,11 @@ impl http_body::Body for RequestBody {
         if !matches!(frame, Some(Ok(_))) {
             self.incoming = None;
         }
+        if let Some(Err(error)) = &frame {
+            if let Some(status) = BodyError::find(error).and_then(BodyError::status) {
+                self.context.limits().fail(status);
+            }
+        }
         Poll::Ready(frame)
     }
 
@@ -202,7 +220,11 @@ impl http_body::Body for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        // hyper would close the connection when a body that is not at its end is dropped.
+        // hyper closes the connection when a body that is not at its end is dropped, which is right
+        // for one that failed. Any other is read to its end.
+        if self.context.limits().has(Mark::Abandoned) {
+            return;
+        }
         if let Some(incoming) = self.incoming.take().filter(|incoming| !incoming.is_end_stream()) {
             self.shared.lock().unread = Some(incoming);
             self.shared.wake_driver();
