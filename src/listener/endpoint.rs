@@ -198,7 +198,7 @@ impl Endpoint {
             + Sync
             + 'static,
     {
-        self.layers.0.push(Arc::new(move |service| wrap(&layer, service)));
+        self.layers.push(layer);
         self
     }
 
@@ -270,6 +270,18 @@ pub(crate) struct ConnectionLayers(Vec<Arc<WrapFn>>);
 type WrapFn = dyn Fn(BoxConnectionService) -> BoxConnectionService + Send + Sync;
 
 impl ConnectionLayers {
+    pub(crate) fn push<L>(&mut self, layer: L)
+    where
+        L: Layer<BoxConnectionService> + Send + Sync + 'static,
+        L::Service: Service<Connection, Response = (), Error: Into<BoxError>, Future: Send + 'static>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.0.push(Arc::new(move |service| wrap(&layer, service)));
+    }
+
     /// Puts all of them around the service that is to be innermost. Call it once for each socket,
     /// so that no two share a layer's state.
     pub(crate) fn wrap(&self, innermost: BoxConnectionService) -> BoxConnectionService {

@@ -41,7 +41,10 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tower::{Layer, Service};
 
+use crate::connection::{BoxConnectionService, Connection};
+use crate::error::BoxError;
 use crate::limits::Limits;
 use crate::listener::{BoundEndpoint, ConnectionLayers, KestrelListener};
 use crate::protocols::Protocols;
@@ -82,6 +85,7 @@ pub struct Builder<S> {
     app: S,
     limits: Limits,
     protocols: Protocols,
+    layers: ConnectionLayers,
     shutdown_timeout: Option<Duration>,
     default_layers: bool,
 }
@@ -98,6 +102,7 @@ impl TestServer {
             app,
             limits: Limits::default(),
             protocols: Protocols::default(),
+            layers: ConnectionLayers::default(),
             shutdown_timeout: Some(Duration::from_secs(30)),
             default_layers: true,
         }
@@ -162,6 +167,21 @@ impl<S: HttpService> Builder<S> {
         self
     }
 
+    /// Puts a layer around the connection service, inside those added before, as
+    /// [`Endpoint::layer`](crate::Endpoint::layer) does.
+    pub fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<BoxConnectionService> + Send + Sync + 'static,
+        L::Service: Service<Connection, Response = (), Error: Into<BoxError>, Future: Send + 'static>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.layers.push(layer);
+        self
+    }
+
     /// As [`Serve::with_shutdown_timeout`](crate::Serve::with_shutdown_timeout).
     pub fn with_shutdown_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.shutdown_timeout = timeout.into();
@@ -189,7 +209,7 @@ impl<S: HttpService> Builder<S> {
             name: "memory".into(),
             limits: Arc::new(self.limits),
             protocols: self.protocols,
-            layers: ConnectionLayers::default(),
+            layers: self.layers,
             https: false,
         };
         let stop = CancellationToken::new();

@@ -308,6 +308,7 @@ async fn take_late_h2(path: &str) -> bool {
     sleep(Duration::from_secs(24 * 3600)).await;
     let whole = response.into_body().collect().await.is_ok();
     let request = Request::get("http://localhost/none").body(Body::empty()).unwrap();
+    client.ready().await.unwrap();
     assert_eq!(client.send_request(request).await.unwrap().status(), 404, "the connection lives");
     whole
 }
@@ -323,7 +324,7 @@ async fn the_response_rate_is_set_at_three_heights_on_http2() {
 async fn a_client_that_goes_on_sending_can_read_its_413() {
     let listener = KestrelListener::builder()
         .limits(Limits::default().max_request_body_size(1000))
-        .endpoint(kestrel_rs::Endpoint::localhost(0))
+        .endpoint(kestrel_rs::Endpoint::ip(([127, 0, 0, 1], 0)))
         .bind()
         .await
         .unwrap();

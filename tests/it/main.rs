@@ -1,7 +1,24 @@
-//! Tests over real sockets, through the public API.
+//! Tests of the whole server, through the public API: in memory with time that stands still, over
+//! real sockets where the thing is about sockets.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
+#[cfg(feature = "test-util")]
+mod connections;
+#[cfg(feature = "test-util")]
+mod handlers;
 mod listener;
 #[cfg(feature = "test-util")]
 mod limits;
+#[cfg(feature = "test-util")]
+mod pipeline;
+#[cfg(feature = "test-util")]
+mod rejections;
+#[cfg(feature = "test-util")]
+mod shutdown;
+#[cfg(feature = "test-util")]
+mod support;
+#[cfg(feature = "test-util")]
+mod timeouts;
+#[cfg(feature = "test-util")]
+mod upgrades;

@@ -12,7 +12,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, Sleep};
 
-use super::exchange::Exchanges;
+use super::exchange::{Exchanges, is_last};
 use super::gate::{Arrival, Gate};
 use super::rejection::Rejection;
 use super::shared::{GateStream, Shared, State};
@@ -164,6 +164,9 @@ impl<S: App> Driver<S> {
                 }
                 Stage::Serving(hyper) => {
                     let result = hyper.as_mut().poll(cx);
+                    if self.info.wants_abort() {
+                        return Poll::Pending; // and nothing of what was gathered is written
+                    }
                     // The lock is let go of before hyper is dropped: hyper's parts take it.
                     let next = match result {
                         Poll::Ready(_) if self.shared.lock().gate.is_tunnel() => Stage::Tunnel,
@@ -210,6 +213,8 @@ impl<S: App> Driver<S> {
     fn poll_time(&mut self, cx: &mut Context<'_>) -> bool {
         let mut state = self.shared.lock();
         let waits = match self.stage {
+            // How long an answer may be on its way is a matter of its rate alone.
+            _ if state.gate.output.is_busy() => Waits::ForHandler,
             Stage::Closing | Stage::Lingering => Waits::ForEndOfStream,
             Stage::Asleep | Stage::Serving(_) if state.current.is_none() => {
                 if state.unread.is_some() || !state.gate.is_at_head() {
@@ -333,11 +338,12 @@ fn poll_around_hyper(state: &mut State, cx: &mut Context<'_>, gone: &mut bool) -
     if state.answer_begun {
         // Not before: reading would make hyper ask for the body with a 100.
         while let Some(unread) = &mut state.unread {
-            match Pin::new(unread).poll_frame(cx) {
-                Poll::Ready(Some(Ok(_))) => again = true,
-                Poll::Ready(_) => {
+            match Pin::new(&mut *unread).poll_frame(cx) {
+                Poll::Ready(frame) => {
                     again = true;
-                    state.unread = None;
+                    if is_last(frame.as_ref(), unread) {
+                        state.unread = None;
+                    }
                 }
                 Poll::Pending => break,
             }

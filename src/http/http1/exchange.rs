@@ -124,8 +124,13 @@ impl<S: App> Future for Exchange<S> {
         let Ok(mut response) = ready!(this.answer.poll(cx));
         let mut state = this.shared.lock();
         state.answer_begun = true;
-        let rate = state.current.as_ref().and_then(|context| context.limits().response_rate());
-        state.gate.output.set_rate(rate);
+        if let Some(rate) = state.current.as_ref().map(|context| context.limits().response_rate()) {
+            state.gate.output.set_rate(rate);
+        }
+        if this.info.wants_abort() {
+            state.client_gone();
+            state.gate.output.refuse();
+        }
         let mut refused = None; // dropped when the lock is free: it may hold the request's body
         let asks = this.notes.asks;
         if this.notes.asks_upgrade() {
@@ -141,6 +146,10 @@ impl<S: App> Future for Exchange<S> {
             }
             if let (true, Some(context)) = (upgraded, &state.current) {
                 context.limits().mark(Mark::Upgraded);
+            }
+            if asks.has(Asks::CONNECT) && !upgraded {
+                // The client may have sent what was meant for the tunnel.
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             state.gate.decide_upgrade(upgraded);
         }
@@ -188,6 +197,15 @@ impl RequestBody {
     }
 }
 
+/// Whether nothing comes after what `body` gave last. hyper does not say so by itself when the
+/// answer is complete before the body is, until the next request.
+pub(super) fn is_last<E>(frame: Option<&Result<Frame<Bytes>, E>>, body: &Incoming) -> bool {
+    match frame {
+        Some(Ok(frame)) => frame.is_trailers() || body.is_end_stream(),
+        Some(Err(_)) | None => true,
+    }
+}
+
 impl http_body::Body for RequestBody {
     type Data = Bytes;
     type Error = hyper::Error;
@@ -197,8 +215,8 @@ impl http_body::Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
-        let frame = ready!(Pin::new(incoming).poll_frame(cx));
-        if !matches!(frame, Some(Ok(_))) {
+        let frame = ready!(Pin::new(&mut *incoming).poll_frame(cx));
+        if is_last(frame.as_ref(), incoming) {
             self.incoming = None;
         }
         if let Some(Err(error)) = &frame {

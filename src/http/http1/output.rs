@@ -35,8 +35,9 @@ pub(super) struct Output {
     uncounted: u64,
     /// When the client must have taken everything written so far.
     deadline: Option<Instant>,
-    /// The stream does not take what is gathered.
+    /// The stream does not take what is gathered, or what is written past it.
     stalled: bool,
+    direct_stalled: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -66,6 +67,7 @@ impl Output {
             uncounted: 0,
             deadline: None,
             stalled: false,
+            direct_stalled: false,
         }
     }
 
@@ -118,11 +120,15 @@ impl Output {
             ready!(self.poll_write_gathered(io, cx))?;
         }
         let n = if direct {
+            // The stream wakes the writer; room for gathering does not help it.
+            self.writer_waits = false;
             let Poll::Ready(n) = Pin::new(io).poll_write_vectored(cx, bufs) else {
                 self.stall();
+                self.direct_stalled = true;
                 return Poll::Pending;
             };
             let n = n?;
+            self.direct_stalled = n < size; // the writer comes back with the rest
             self.uncounted += n as u64;
             self.count();
             self.needs_flush = true;
@@ -152,6 +158,9 @@ impl Output {
         if self.mode == Mode::Refused {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
+        // Nobody writes any more.
+        self.writer_waits = false;
+        self.direct_stalled = false;
         ready!(self.poll_write_gathered(io, cx))?;
         Pin::new(io).poll_shutdown(cx)
     }
@@ -186,7 +195,7 @@ impl Output {
             flushed?;
             self.needs_flush = false;
         }
-        self.stalled = false;
+        self.stalled = self.direct_stalled;
         Poll::Ready(Ok(()))
     }
 
@@ -197,6 +206,11 @@ impl Output {
 
     pub(super) fn is_empty(&self) -> bool {
         self.waiting() == 0
+    }
+
+    /// Part of an answer has not been taken, or hyper has more of it.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.is_empty() || self.writer_waits || self.direct_stalled
     }
 
     pub(super) fn has_written(&self) -> bool {
@@ -227,13 +241,18 @@ impl Output {
     }
 
     /// Each write earns its own time, at least the grace; time not used is kept, grace is not
-    /// added twice. As Kestrel's `BytesWrittenToBuffer`.
+    /// added twice. As Kestrel's `BytesWrittenToBuffer`, except that what goes into a stream that
+    /// is stalled earns no grace: it comes in the small pieces that the client takes.
     fn count(&mut self) {
         let octets = std::mem::take(&mut self.uncounted);
         if let Some(rate) = self.rate {
             let time = rate.time_for(octets);
             let alone = Instant::now() + time.max(rate.grace_period());
-            self.deadline = Some(self.deadline.map_or(alone, |earlier| alone.max(earlier + time)));
+            self.deadline = Some(match self.deadline {
+                None => alone,
+                Some(earlier) if self.stalled => earlier + time,
+                Some(earlier) => alone.max(earlier + time),
+            });
         }
     }
 }

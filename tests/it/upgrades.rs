@@ -1,0 +1,194 @@
+//! Connections that become something other than HTTP.
+
+use axum::Router;
+use axum::extract::ws::Message::Close;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::routing::{any, get};
+use futures_util::{SinkExt, StreamExt};
+use http::StatusCode;
+use kestrel_rs::Limits;
+use kestrel_rs::test::TestServer;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::support::{
+    GET, SocketServer, UPGRADE, answer, app, closed, exchange, octets, quiet, really_soon, secs, tunnel,
+};
+
+#[tokio::test]
+async fn axums_web_sockets_work() {
+    let echo = |upgrade: WebSocketUpgrade| async {
+        upgrade.on_upgrade(|mut socket| async move {
+            while let Some(Ok(message)) = socket.next().await {
+                // A goodbye is answered by reading on.
+                if !matches!(message, Close(_)) && socket.send(message).await.is_err() {
+                    break;
+                }
+            }
+        })
+    };
+    let server = SocketServer::new(Router::new().route("/", any(echo))).await;
+    let stream = server.connect().await;
+    let (mut client, response) =
+        really_soon(tokio_tungstenite::client_async("ws://localhost/", stream)).await.unwrap();
+    assert_eq!(response.status(), 101);
+    for size in [0, 1, 1000, 1_000_000] {
+        let message = Message::text("x".repeat(size));
+        really_soon(client.send(message.clone())).await.unwrap();
+        assert_eq!(really_soon(client.next()).await.unwrap().unwrap(), message);
+    }
+    really_soon(client.close(None)).await.unwrap();
+    while let Some(message) = really_soon(client.next()).await {
+        assert!(message.unwrap().is_close());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_with_the_request_belongs_to_the_tunnel() {
+    let server = TestServer::new(app());
+    for early in ["", "early", GET, "\r\n\r\n", "\0nonsense"] {
+        let mut client = server.connect().await.unwrap();
+        let answer = exchange(&mut client, [UPGRADE, early].concat()).await;
+        assert_eq!(answer.status, 101);
+        assert_eq!(answer.header("upgrade"), Some("raw"));
+        assert_eq!(octets(&mut client, early.len()).await, early);
+        client.send("late").await.unwrap();
+        assert_eq!(octets(&mut client, 4).await, "late");
+        client.finish().await.unwrap();
+        closed(&mut client).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn large_data_passes_a_tunnel() {
+    let server = TestServer::new(app());
+    let mut client = server.connect().await.unwrap();
+    assert_eq!(exchange(&mut client, UPGRADE).await.status, 101);
+    let data = "0123456789".repeat(100_000);
+    let (mut read, mut write) = tokio::io::split(client);
+    let send = async { tokio::io::AsyncWriteExt::write_all(&mut write, data.as_bytes()).await };
+    let (result, received) = tokio::join!(send, octets(&mut read, data.len()));
+    result.unwrap();
+    assert_eq!(received, data);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_upgrade_leaves_a_connection_of_requests() {
+    let server = TestServer::new(app());
+    let refused = UPGRADE.replace("/tunnel", "/");
+    let mut client = server.connect().await.unwrap();
+    for _ in 0..2 {
+        let answer = exchange(&mut client, &refused).await;
+        assert_eq!((answer.status, answer.body.as_str(), answer.closes()), (200, "hello", false));
+    }
+    // What is pipelined behind it is a request, too.
+    client.send(format!("{refused}{GET}{refused}{GET}")).await.unwrap();
+    for _ in 0..4 {
+        assert_eq!(answer(&mut client).await.body, "hello");
+    }
+    client.send(format!("{refused}GET /after/5 HT")).await.unwrap();
+    assert_eq!(answer(&mut client).await.body, "hello");
+    assert_eq!(exchange(&mut client, "TP/1.1\r\nHost: a\r\n\r\n").await.body, "after");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_waits_for_nothing_that_follows() {
+    let server = TestServer::new(app());
+    let mut client = server.connect().await.unwrap();
+    client.send(format!("{}nonsense\r\n\r\n", UPGRADE.replace("/tunnel", "/"))).await.unwrap();
+    assert_eq!(answer(&mut client).await.status, 200);
+    assert_eq!(answer(&mut client).await.status, 400);
+    closed(&mut client).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn over_the_limit_an_upgrade_is_a_500() {
+    let limits = Limits::default().max_concurrent_upgraded_connections(1);
+    let server = TestServer::builder(app()).limits(limits).start();
+    for _ in 0..2 {
+        let mut first = server.connect().await.unwrap();
+        assert_eq!(exchange(&mut first, UPGRADE).await.status, 101);
+        let mut second = server.connect().await.unwrap();
+        for _ in 0..2 {
+            let answer = exchange(&mut second, UPGRADE).await;
+            assert_eq!((answer.status, answer.header("upgrade")), (500, None));
+            assert_eq!(exchange(&mut second, GET).await.status, 200);
+        }
+        first.send("works").await.unwrap();
+        assert_eq!(octets(&mut first, 5).await, "works");
+        first.finish().await.unwrap();
+        closed(&mut first).await;
+        drop(first);
+        tokio::time::sleep(secs(1)).await;
+        assert_eq!(exchange(&mut second, UPGRADE).await.status, 101);
+        drop(second);
+        tokio::time::sleep(secs(1)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upgraded_connection_does_not_count_to_the_limit_for_connections() {
+    let limits = Limits::default().max_concurrent_connections(1);
+    let server = TestServer::builder(app()).limits(limits).start();
+    let mut tunnels = Vec::new();
+    for _ in 0..3 {
+        let mut client = server.connect().await.unwrap();
+        assert_eq!(exchange(&mut client, UPGRADE).await.status, 101);
+        tunnels.push(client);
+    }
+    let mut client = server.connect().await.unwrap();
+    assert_eq!(exchange(&mut client, GET).await.status, 200);
+    closed(&mut server.connect().await.unwrap()).await;
+    for client in &mut tunnels {
+        client.send("works").await.unwrap();
+        assert_eq!(octets(client, 5).await, "works");
+    }
+}
+
+const CONNECT: &str = "CONNECT example.org:80 HTTP/1.1\r\nHost: example.org:80\r\n\r\n";
+
+#[tokio::test(start_paused = true)]
+async fn a_granted_connect_is_a_tunnel() {
+    let server = TestServer::new(Router::new().fallback(tunnel));
+    let mut client = server.connect().await.unwrap();
+    let answer = exchange(&mut client, format!("{CONNECT}early")).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-length"), None);
+    assert_eq!(answer.header("transfer-encoding"), None);
+    assert!(!answer.closes());
+    assert_eq!(octets(&mut client, 5).await, "early");
+    quiet(&mut client, secs(1000)).await;
+    client.finish().await.unwrap();
+    closed(&mut client).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_connect_ends_the_connection() {
+    for status in
+        [StatusCode::BAD_REQUEST, StatusCode::PROXY_AUTHENTICATION_REQUIRED, StatusCode::BAD_GATEWAY]
+    {
+        let server = TestServer::new(Router::new().fallback(any(move || async move { status })));
+        let mut client = server.connect().await.unwrap();
+        let answer = exchange(&mut client, format!("{CONNECT}{GET}")).await;
+        assert_eq!((answer.status, answer.header("content-length")), (status.as_u16(), Some("0")));
+        assert!(answer.closes());
+        closed(&mut client).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_with_a_body_cannot_be_upgraded() {
+    let upgradable = |mut request: axum::extract::Request| async move {
+        let upgrade = hyper::upgrade::on(&mut request);
+        let body = crate::support::read_body(request.into_body()).await.unwrap();
+        format!("{} {}", std::str::from_utf8(&body).unwrap(), upgrade.await.is_ok())
+    };
+    let server = TestServer::new(Router::new().route("/", any(upgradable)).route("/get", get(|| async {})));
+    for body in
+        ["Content-Length: 5\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"]
+    {
+        let mut client = server.connect().await.unwrap();
+        let request = format!("POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: raw\r\n{body}");
+        assert_eq!(exchange(&mut client, request).await.body, "hello false");
+        assert_eq!(exchange(&mut client, GET.replace("/ ", "/get ")).await.status, 200);
+    }
+}
