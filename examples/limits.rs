@@ -8,13 +8,15 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{BoxError, Router};
 use http_body_util::BodyExt;
-use kestrel_rs::request::{BodyError, LimitError, MaxRequestBodySizeLayer, MinResponseDataRateLayer, RequestLimits};
+use kestrel_rs::request::{
+    BodyError, LimitError, MaxRequestBodySizeLayer, MinResponseDataRateLayer, RequestLimits,
+};
 use kestrel_rs::{Endpoint, KestrelListener, Limits, MinDataRate};
 
 #[tokio::main]
@@ -48,7 +50,7 @@ async fn length(mut body: Body) -> Result<String, Response> {
     let mut octets = 0;
     while let Some(frame) = body.frame().await {
         match frame {
-            Ok(frame) => octets += frame.data_ref().map_or(0, |data| data.len()),
+            Ok(frame) => octets += frame.data_ref().map_or(0, Bytes::len),
             Err(error) => {
                 // To pass it on as a 400 or 500 would do too: the server knows better, and says so.
                 let status = BodyError::find(&error).and_then(BodyError::status);

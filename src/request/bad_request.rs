@@ -26,7 +26,7 @@
 //!     .route("/", post(length))
 //!     .layer(MaxRequestBodySizeLayer::bytes(5))
 //!     .layer(BadRequestLayer::new());
-//! let request = Request::post("/").body("Hello, World!".into()).unwrap();
+//! let request = Request::post("/").body(Body::from("Hello, World!")).unwrap();
 //! assert_eq!(app.oneshot(request).await.unwrap().status(), 413);
 //! # }
 //! ```
@@ -89,8 +89,8 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let body = (!request.body().is_end_stream())
-            .then(|| (RequestLimits::of(&mut request), request.version()));
+        let body =
+            (!request.body().is_end_stream()).then(|| (RequestLimits::of(&mut request), request.version()));
         ResponseFuture { inner: self.inner.call(request), body }
     }
 }
@@ -115,7 +115,8 @@ where
         let this = self.project();
         let response = ready!(this.inner.poll(cx))?;
         let Some((limits, version)) = this.body else { return Poll::Ready(Ok(response)) };
-        let passed_on = matches!(response.status(), StatusCode::BAD_REQUEST | StatusCode::INTERNAL_SERVER_ERROR);
+        let passed_on =
+            matches!(response.status(), StatusCode::BAD_REQUEST | StatusCode::INTERNAL_SERVER_ERROR);
         Poll::Ready(Ok(match limits.state().failure().filter(|_| passed_on) {
             Some(status) if status != response.status() => bare(status, *version),
             _ => response,

@@ -18,5 +18,5 @@ pub use default_headers::{DefaultHeaders, DefaultHeadersLayer};
 pub use max_request_body_size::{MaxRequestBodySize, MaxRequestBodySizeLayer};
 pub use min_request_body_data_rate::{MinRequestBodyDataRate, MinRequestBodyDataRateLayer};
 pub use min_response_data_rate::{MinResponseDataRate, MinResponseDataRateLayer};
-pub(crate) use request_limits::{LimitState, Mark};
 pub use request_limits::{LimitError, RequestLimits};
+pub(crate) use request_limits::{LimitState, Mark};

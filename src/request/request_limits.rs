@@ -103,10 +103,7 @@ impl RequestLimits {
     /// may then hold the answer and its memory for ever. It counts from the head of the answer on.
     ///
     /// An error without a [`MinResponseDataRateLayer`](super::MinResponseDataRateLayer) around.
-    pub fn set_min_response_data_rate(
-        &self,
-        rate: impl Into<Option<MinDataRate>>,
-    ) -> Result<(), LimitError> {
+    pub fn set_min_response_data_rate(&self, rate: impl Into<Option<MinDataRate>>) -> Result<(), LimitError> {
         self.state().check(Mark::ResponseRateLayer)?;
         self.state().set_response_rate(rate.into());
         Ok(())
@@ -125,11 +122,7 @@ impl RequestLimits {
 
     /// A layer gives its value to a request; `true` if it is the outermost of its kind, which is
     /// the one to enforce it.
-    pub(super) fn enter<B>(
-        request: &mut Request<B>,
-        layer: Mark,
-        set: impl FnOnce(&LimitState),
-    ) -> bool {
+    pub(super) fn enter<B>(request: &mut Request<B>, layer: Mark, set: impl FnOnce(&LimitState)) -> bool {
         let made;
         let extensions = request.extensions();
         let state = if let Some(context) = extensions.get::<RequestContext>() {

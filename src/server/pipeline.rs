@@ -13,8 +13,8 @@ use super::HttpService;
 use crate::connection::{BoxConnectionService, ConnectionLimitLayer, wrap};
 use crate::http::upgrade::UpgradeLimit;
 use crate::http::{App, HttpProtocol};
-use crate::listener::BoundEndpoint;
 use crate::limits::Limits;
+use crate::listener::BoundEndpoint;
 use crate::request::{
     BadRequestLayer, DefaultHeadersLayer, MaxRequestBodySizeLayer, MinRequestBodyDataRateLayer,
     MinResponseDataRateLayer,

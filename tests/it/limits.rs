@@ -33,14 +33,17 @@ async fn catches(body: Body) -> String {
 fn app() -> Router {
     let raised = async |limits: RequestLimits, body: Body| {
         limits.set_max_request_body_size(1000)?;
-        length_or_500(body).await.map_err(|_| unreachable!("the limit was raised")).map(Ok::<_, LimitError>)?
+        length_or_500(body)
+            .await
+            .map_err(|_| unreachable!("the limit was raised"))
+            .map(Ok::<_, LimitError>)?
     };
     let late = async |limits: RequestLimits, mut body: Body| {
         body.frame().await.unwrap().unwrap();
         limits.set_max_request_body_size(1).map(|()| "set")
     };
     let at_leisure = async |body: Body| {
-        sleep(Duration::from_secs(60)).await;
+        sleep(Duration::from_mins(1)).await;
         length_or_500(body).await
     };
     let unhurried = async |limits: RequestLimits, body: Body| {
@@ -114,7 +117,8 @@ async fn a_handler_that_catches_the_failure_answers_and_the_connection_ends() {
 async fn the_framing_of_chunks_counts() {
     let body = "5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"; // 11 octets of data, 26 in all
     for (limit, status) in [(11, 413), (25, 413), (26, 200)] {
-        let server = TestServer::builder(app()).limits(Limits::default().max_request_body_size(limit)).start();
+        let server =
+            TestServer::builder(app()).limits(Limits::default().max_request_body_size(limit)).start();
         let mut connection = server.connect().await.unwrap();
         let head = "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
         connection.send(format!("{head}{body}")).await.unwrap();
@@ -170,6 +174,29 @@ async fn the_size_is_set_at_three_heights_and_not_too_late() {
         assert_eq!(send("/raised", 1000).await, 200);
         assert_eq!(send("/late", 10).await, 500);
         assert_eq!(send("/", 101).await, 413, "the server's again");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_http2_the_413_is_followed_by_a_reset_without_an_error() {
+    let server = server();
+    let (client, connection) = h2::client::handshake(server.connect().await.unwrap()).await.unwrap();
+    tokio::spawn(connection);
+    let request = || Request::post("http://localhost/").body(()).unwrap();
+    let mut client = client.ready().await.unwrap();
+    for declared in [true, false] {
+        let mut request = request();
+        if declared {
+            request.headers_mut().insert("content-length", 101.into());
+        }
+        let (response, mut body) = client.send_request(request, false).unwrap();
+        body.send_data(vec![b'x'; if declared { 50 } else { 101 }].into(), false).unwrap();
+        let response = response.await.unwrap();
+        assert_eq!(response.status(), 413);
+        assert_eq!(response.headers()["content-length"], "0");
+        assert!(!response.headers().contains_key("connection"));
+        let reason = std::future::poll_fn(|cx| body.poll_reset(cx)).await.unwrap();
+        assert_eq!(reason, h2::Reason::NO_ERROR, "declared: {declared}");
     }
 }
 
@@ -267,7 +294,7 @@ async fn take_late(path: &str) -> usize {
     let mut connection = server.connect().await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     connection.send(request).await.unwrap();
-    sleep(Duration::from_secs(24 * 3600)).await;
+    sleep(Duration::from_hours(24)).await;
     let mut read = Vec::new();
     let _ = AsyncReadExt::read_to_end(&mut connection, &mut read).await;
     read.len()
@@ -289,15 +316,17 @@ async fn the_response_rate_of_one_request_is_not_that_of_the_next() {
     connection.send("GET /small HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     connection.read_until("small").await.unwrap();
     connection.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-    sleep(Duration::from_secs(24 * 3600)).await;
+    sleep(Duration::from_hours(24)).await;
     let mut read = Vec::new();
     let _ = AsyncReadExt::read_to_end(&mut connection, &mut read).await;
     assert!(read.len() < 10_000_000);
 }
 
-/// Whether a client on HTTP/2 gets all of a large answer of which it takes nothing for a day.
+/// Whether a client on HTTP/2 gets all of a large answer of which it takes nothing for a minute.
 async fn take_late_h2(path: &str) -> bool {
-    let server = TestServer::builder(large()).start();
+    let rate = MinDataRate::new(1e6, Duration::from_secs(2)).unwrap();
+    let limits = Limits::default().min_response_data_rate(rate);
+    let server = TestServer::builder(large()).limits(limits).start();
     let stream = hyper_util::rt::TokioIo::new(server.connect().await.unwrap());
     let executor = hyper_util::rt::TokioExecutor::new();
     let (mut client, connection) = hyper::client::conn::http2::handshake(executor, stream).await.unwrap();
@@ -305,7 +334,7 @@ async fn take_late_h2(path: &str) -> bool {
     let request = Request::get(format!("http://localhost{path}")).body(Body::empty()).unwrap();
     let response = client.send_request(request).await.unwrap();
     assert_eq!(response.status(), 200);
-    sleep(Duration::from_secs(24 * 3600)).await;
+    sleep(Duration::from_mins(1)).await;
     let whole = response.into_body().collect().await.is_ok();
     let request = Request::get("http://localhost/none").body(Body::empty()).unwrap();
     client.ready().await.unwrap();

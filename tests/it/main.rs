@@ -7,9 +7,9 @@
 mod connections;
 #[cfg(feature = "test-util")]
 mod handlers;
-mod listener;
 #[cfg(feature = "test-util")]
 mod limits;
+mod listener;
 #[cfg(feature = "test-util")]
 mod pipeline;
 #[cfg(feature = "test-util")]

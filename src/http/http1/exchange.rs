@@ -219,10 +219,9 @@ impl http_body::Body for RequestBody {
         if is_last(frame.as_ref(), incoming) {
             self.incoming = None;
         }
-        if let Some(Err(error)) = &frame {
-            if let Some(status) = BodyError::find(error).and_then(BodyError::status) {
-                self.context.limits().fail(status);
-            }
+        let fault = frame.as_ref().and_then(|frame| BodyError::find(frame.as_ref().err()?));
+        if let Some(status) = fault.and_then(BodyError::status) {
+            self.context.limits().fail(status);
         }
         Poll::Ready(frame)
     }

@@ -53,7 +53,7 @@ impl LimitedBody {
         let Some(inner) = &mut self.inner else { return Poll::Ready(None) };
         if !state.has(Mark::Read) {
             if self.declared.is_some_and(|declared| state.is_over(declared)) {
-                return Poll::Ready(self.fail());
+                return Poll::Ready(Some(Err(self.fail())));
             }
             state.mark(Mark::Read);
         }
@@ -66,7 +66,7 @@ impl LimitedBody {
         }
         let broken = matches!(frame, Some(Err(_)));
         if !broken && self.limits.state().is_over(self.octets) {
-            return Poll::Ready(self.fail());
+            return Poll::Ready(Some(Err(self.fail())));
         }
         if broken || frame.is_none() {
             self.inner = None;
@@ -75,18 +75,10 @@ impl LimitedBody {
         Poll::Ready(frame.map(|frame| frame.map_err(axum::Error::into_inner)))
     }
 
-    fn fail(&mut self) -> Item {
+    fn fail(&mut self) -> BoxError {
         self.limits.state().fail(StatusCode::PAYLOAD_TOO_LARGE);
         self.inner = None;
-        Some(Err(too_large()))
-    }
-
-    /// Whether `frame` is worth to be joined to what follows.
-    fn is_small(&self, frame: &Item) -> bool {
-        frame
-            .as_ref()
-            .and_then(|frame| frame.as_ref().ok()?.data_ref())
-            .is_some_and(|data| data.len() < LARGE)
+        too_large()
     }
 
     fn is_at_end(&self) -> bool {
@@ -117,7 +109,7 @@ impl http_body::Body for LimitedBody {
                 break;
             };
             this.asked_again = false;
-            if !this.is_small(&frame) || this.joined.is_empty() && this.is_at_end() {
+            if !is_small(&frame) || this.joined.is_empty() && this.is_at_end() {
                 if this.joined.is_empty() {
                     return Poll::Ready(frame);
                 }
@@ -137,7 +129,8 @@ impl http_body::Body for LimitedBody {
 
     fn is_end_stream(&self) -> bool {
         // The last of the framing is counted when the end is seen.
-        let at_end = if self.limits.state().counts_framing() { self.inner.is_none() } else { self.is_at_end() };
+        let at_end =
+            if self.limits.state().counts_framing() { self.inner.is_none() } else { self.is_at_end() };
         at_end && self.joined.is_empty() && self.next.as_ref().is_none_or(Option::is_none)
     }
 
@@ -165,6 +158,12 @@ impl Drop for LimitedBody {
             self.limits.state().mark(Mark::Abandoned);
         }
     }
+}
+
+/// Whether `frame` is worth to be joined to what follows.
+fn is_small(frame: &Item) -> bool {
+    let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
+    data.is_some_and(|data| data.len() < LARGE)
 }
 
 /// The error that axum's extractors know; only http-body-util can make one.
@@ -288,7 +287,8 @@ mod tests {
     #[tokio::test]
     async fn large_frames_and_the_order_are_kept() {
         let large = Bytes::from(vec![b'L'; LARGE]);
-        let sent = [Bytes::from_static(b"a"), Bytes::from_static(b"b"), large.clone(), Bytes::from_static(b"c")];
+        let sent =
+            [Bytes::from_static(b"a"), Bytes::from_static(b"b"), large.clone(), Bytes::from_static(b"c")];
         let order = async |mut body: Body| {
             let mut lengths = Vec::new();
             while let Some(frame) = body.frame().await {

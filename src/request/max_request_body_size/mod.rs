@@ -20,7 +20,7 @@
 //! # Example
 //!
 //! ```
-//! use axum::{Router, body::Bytes, http::Request, routing::post};
+//! use axum::{Router, body::{Body, Bytes}, http::Request, routing::post};
 //! use kestrel_rs::request::MaxRequestBodySizeLayer;
 //! use tower::ServiceExt;
 //!
@@ -34,7 +34,7 @@
 //!     .route("/note", post(length).layer(MaxRequestBodySizeLayer::bytes(5)))
 //!     .layer(MaxRequestBodySizeLayer::bytes(1024 * 1024));
 //!
-//! let request = |path| Request::post(path).body("Hello, World!".into()).unwrap();
+//! let request = |path| Request::post(path).body(Body::from("Hello, World!")).unwrap();
 //! let response = app.clone().oneshot(request("/avatar")).await.unwrap();
 //! assert_eq!(response.status(), 200);
 //! let response = app.oneshot(request("/note")).await.unwrap();
