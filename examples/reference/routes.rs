@@ -17,11 +17,17 @@ use http_body_util::{BodyExt, LengthLimitError};
 use hyper::ext::Protocol;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use kestrel_rs::request::{SynchronousIoError, TrailersError};
-use kestrel_rs::{ConnectionInfo, RequestAborted};
+use kestrel_rs::request::{LimitError, RequestLimits, SynchronousIoError, TrailersError};
+use kestrel_rs::{ConnectionInfo, MinDataRate, RequestAborted};
 use kestrel_rs::{RequestTrailers, Reset, ResponseTrailers, SynchronousIo};
 use percent_encoding::percent_decode_str;
 use tokio::time::sleep;
+
+/// Kestrel gives `OPTIONS *` and CONNECT to the route of `/`, which only takes GET.
+async fn without_path(request: Request) -> StatusCode {
+    let is_path = request.uri().path().starts_with('/') && request.uri().authority().is_none();
+    if is_path { StatusCode::NOT_FOUND } else { StatusCode::METHOD_NOT_ALLOWED }
+}
 
 pub(crate) fn all() -> Router {
     let later = || any(StatusCode::NOT_IMPLEMENTED);
@@ -69,14 +75,15 @@ pub(crate) fn all() -> Router {
         .route("/early-trailers", any(early_trailers))
         .route("/reset/{code}", any(reset_stream))
         .route("/reset-after/{code}", any(reset_after))
-        .route("/limit/{n}", later())
-        .route("/late-limit", later())
-        .route("/rate/{bps}/{grace}", later())
-        .route("/no-rate", later())
+        .route("/limit/{n}", any(limit))
+        .route("/late-limit", any(late_limit))
+        .route("/rate/{bps}/{grace}", any(rate))
+        .route("/no-rate", any(no_rate))
         .route("/sync", any(sync))
         .route("/sync-allowed", any(sync_allowed))
         .route("/tls", later())
         .route("/webtransport", later())
+        .fallback(without_path)
         .with_state(Notes::default())
 }
 
@@ -103,6 +110,40 @@ async fn stream_echo(body: Body) -> Body {
 
 async fn length(body: Body) -> Result<Response, BadBody> {
     Ok(text(&drain(body).await?.to_string()))
+}
+
+async fn limit(Path(n): Path<u64>, limits: RequestLimits, body: Body) -> Result<Response, Response> {
+    limits.set_max_request_body_size(n).map_err(LimitError::into_response)?;
+    length(body).await.map_err(IntoResponse::into_response)
+}
+
+async fn late_limit(limits: RequestLimits, mut body: Body) -> Result<Response, BadBody> {
+    if let Some(frame) = body.frame().await {
+        frame?;
+    }
+    let said = match limits.set_max_request_body_size(1) {
+        Ok(()) => "changed",
+        Err(error) if error.is_too_late() => "read-only",
+        Err(_) => "refused",
+    };
+    drain(body).await?;
+    Ok(text(said))
+}
+
+async fn rate(
+    Path((bps, grace)): Path<(f64, f64)>,
+    limits: RequestLimits,
+    body: Body,
+) -> Result<Response, Response> {
+    let grace = Duration::try_from_secs_f64(grace).unwrap_or_default();
+    let rate = MinDataRate::new(bps, grace).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())?;
+    limits.set_min_request_body_data_rate(rate).map_err(LimitError::into_response)?;
+    length(body).await.map_err(IntoResponse::into_response)
+}
+
+async fn no_rate(limits: RequestLimits, body: Body) -> Result<Response, Response> {
+    limits.set_min_request_body_data_rate(None).map_err(LimitError::into_response)?;
+    length(body).await.map_err(IntoResponse::into_response)
 }
 
 async fn info(OriginalUri(uri): OriginalUri, request: Request) -> Response {

@@ -4,9 +4,11 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use http::StatusCode;
+use http_body_util::LengthLimitError;
 
 /// Why a request's body could not be read to its end, as a handler finds it among the sources of
-/// the error that the body or an extractor gave.
+/// the error that the body or an extractor gave. A body over a size limit, whoever set it, gives a
+/// `http_body_util::LengthLimitError`, which is found too.
 ///
 /// # Example
 ///
@@ -28,6 +30,7 @@ enum Reason {
     Rejected(StatusCode),
     Incomplete,
     TooSlow,
+    TooLarge,
 }
 
 impl BodyError {
@@ -50,6 +53,9 @@ impl BodyError {
             if let Some(found) = error.downcast_ref::<Self>() {
                 return Some(*found);
             }
+            if error.is::<LengthLimitError>() {
+                return Some(Self { reason: Reason::TooLarge });
+            }
             // An `io::Error` does not count what it was made of among its sources.
             next = match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
                 Some(inner) => Some(inner),
@@ -59,13 +65,14 @@ impl BodyError {
         None
     }
 
-    /// The status to answer with: 400 for bad framing, 408 for a body that came too slowly, 431
-    /// for trailers over the limits; `None` if the client has gone and no answer would reach it.
+    /// The status to answer with: 400 for bad framing, 408 for a body that came too slowly, 413 for
+    /// one that is too large, 431 for trailers over the limits; `None` if the client has gone and no answer would reach it.
     pub fn status(self) -> Option<StatusCode> {
         match self.reason {
             Reason::Rejected(status) => Some(status),
             Reason::Incomplete => None,
             Reason::TooSlow => Some(StatusCode::REQUEST_TIMEOUT),
+            Reason::TooLarge => Some(StatusCode::PAYLOAD_TOO_LARGE),
         }
     }
 }
@@ -79,6 +86,7 @@ impl fmt::Display for BodyError {
             Reason::Rejected(_) => "the body of the request is malformed",
             Reason::Incomplete => "the client ended the connection inside the body of the request",
             Reason::TooSlow => "the body of the request came slower than the minimum data rate",
+            Reason::TooLarge => "the body of the request is too large",
         })
     }
 }

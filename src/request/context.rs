@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::{Extensions, StatusCode};
 
 use super::forwarded_headers::ForwardedRemote;
-use super::{reset, synchronous_io, trailers};
+use super::{LimitState, reset, synchronous_io, trailers};
 use crate::connection::{ConnectionId, ConnectionInfo, Event};
 
 /// Everything that the server knows of a request and its handler may ask, and what the request's
@@ -23,6 +23,7 @@ struct Inner {
     /// `None` where a layer works under another server.
     served: Option<Served>,
     aborted: Event,
+    limits: LimitState,
     reset: reset::Slot,
     trailers: trailers::Slot,
     synchronous_io: synchronous_io::Slot,
@@ -34,8 +35,12 @@ struct Served {
 }
 
 impl RequestContext {
-    pub(crate) fn new(connection: ConnectionInfo, number: u64) -> Self {
-        Self(Arc::new(Inner { served: Some(Served { connection, number }), ..Inner::default() }))
+    pub(crate) fn new(connection: ConnectionInfo, number: u64, limits: LimitState) -> Self {
+        Self(Arc::new(Inner { served: Some(Served { connection, number }), limits, ..Inner::default() }))
+    }
+
+    pub(crate) fn limits(&self) -> &LimitState {
+        &self.0.limits
     }
 
     /// The context of a request for its layers: what the server has set, else a new one.

@@ -25,6 +25,7 @@
 #[macro_use]
 mod not_available;
 
+pub mod bad_request;
 mod body_error;
 mod catch_panic;
 mod certificate_forwarding;
@@ -37,14 +38,19 @@ pub mod host_filtering;
 mod hsts;
 pub mod https_redirection;
 mod lines;
+pub mod max_request_body_size;
 pub mod method_override;
+pub mod min_request_body_data_rate;
+pub mod min_response_data_rate;
 mod or_answer;
 mod path_base;
+mod request_limits;
 pub mod reset;
 mod scheme;
 pub mod synchronous_io;
 pub mod trailers;
 
+pub use bad_request::{BadRequest, BadRequestLayer};
 pub use body_error::BodyError;
 pub use catch_panic::{CatchPanic, CatchPanicLayer};
 pub use certificate_forwarding::{
@@ -57,10 +63,15 @@ pub use forwarded_headers::{ForwardedHeaders, ForwardedHeadersLayer, IpNetwork};
 pub use host_filtering::{AllowedHosts, HostFilteringLayer};
 pub use hsts::{Hsts, HstsLayer};
 pub use https_redirection::HttpsRedirectionLayer;
+pub use max_request_body_size::{MaxRequestBodySize, MaxRequestBodySizeLayer};
 pub use method_override::HttpMethodOverrideLayer;
+pub use min_request_body_data_rate::{MinRequestBodyDataRate, MinRequestBodyDataRateLayer};
+pub use min_response_data_rate::{MinResponseDataRate, MinResponseDataRateLayer};
 pub use not_available::NotAvailable;
 pub use or_answer::OrAnswer;
 pub use path_base::PathBase;
+pub use request_limits::{LimitError, RequestLimits};
+pub(crate) use request_limits::{LimitState, Mark};
 pub use reset::{ErrorCode, Reset, ResetLayer, ResetStreams};
 pub(crate) use reset::{ResetWith, StreamReset};
 pub use scheme::RequestScheme;

@@ -20,7 +20,6 @@ use tower::Service;
 
 pub use self::axum::AxumListener;
 use crate::error::Error;
-use crate::http::App;
 use crate::http::upgrade::UpgradeLimit;
 use crate::listener::KestrelListener;
 use crate::telemetry::events;
@@ -194,13 +193,18 @@ impl<S: HttpService> Serve<S> {
             Some(signal) => signal,
             None => Box::pin(interrupted()),
         };
-        let app = pipeline::requests(self.app, self.default_layers);
-        run(listener, app, signal, self.shutdown_timeout).await;
+        run(listener, self.app, self.default_layers, signal, self.shutdown_timeout).await;
         Ok(())
     }
 }
 
-async fn run(listener: KestrelListener, app: impl App, signal: Signal, timeout: Option<Duration>) {
+async fn run(
+    listener: KestrelListener,
+    app: impl HttpService,
+    default_layers: bool,
+    signal: Signal,
+    timeout: Option<Duration>,
+) {
     let tracker = Tracker::default();
     let stop = CancellationToken::new();
     let accepting = tokio_util::task::TaskTracker::new();
@@ -213,6 +217,7 @@ async fn run(listener: KestrelListener, app: impl App, signal: Signal, timeout: 
     let upgrades =
         Arc::new(UpgradeLimit::new(upgrades.max_by_key(|limit| limit.unwrap_or(usize::MAX)).flatten()));
     for endpoint in endpoints {
+        let app = pipeline::requests(app.clone(), &endpoint.limits, default_layers);
         let service = pipeline::connections(&endpoint, &app, &upgrades);
         let endpoint = Arc::new(endpoint);
         for _ in 0..accept::tasks() {

@@ -11,8 +11,12 @@ use super::HttpService;
 use crate::connection::{BoxConnectionService, ConnectionLimitLayer, wrap};
 use crate::http::upgrade::UpgradeLimit;
 use crate::http::{App, GuardedStream, HandOver, HttpProtocol};
+use crate::limits::Limits;
 use crate::listener::BoundEndpoint;
-use crate::request::{CatchPanicLayer, DefaultHeadersLayer, ResetLayer, SynchronousIoLayer, TrailersLayer};
+use crate::request::{
+    BadRequestLayer, CatchPanicLayer, DefaultHeadersLayer, MaxRequestBodySizeLayer,
+    MinRequestBodyDataRateLayer, MinResponseDataRateLayer, ResetLayer, SynchronousIoLayer, TrailersLayer,
+};
 
 /// What serves the connections of one bound endpoint.
 pub(super) fn connections<S: App>(
@@ -43,14 +47,20 @@ fn around(endpoint: &BoundEndpoint, innermost: BoxConnectionService) -> BoxConne
 }
 
 /// What answers requests: the default layers, unless they are not wanted, around the app.
-pub(super) fn requests<S: HttpService>(app: S, default_layers: bool) -> impl App {
+pub(super) fn requests<S: HttpService>(app: S, limits: &Limits, default_layers: bool) -> impl App + use<S> {
+    let size = limits.max_request_body_size;
+    let size = size.map_or(MaxRequestBodySizeLayer::unlimited(), MaxRequestBodySizeLayer::bytes);
     ServiceBuilder::new()
         .option_layer(default_layers.then(|| {
             ServiceBuilder::new()
                 .layer(DefaultHeadersLayer::default())
+                .layer(BadRequestLayer::new())
                 .layer(CatchPanicLayer::new())
                 .layer(ResetLayer::default())
                 .layer(TrailersLayer::default())
+                .layer(MinResponseDataRateLayer::new(limits.min_response_data_rate))
+                .layer(MinRequestBodyDataRateLayer::new(limits.min_request_body_data_rate))
+                .layer(size)
                 .layer(SynchronousIoLayer::default())
                 .into_inner()
         }))

@@ -11,6 +11,8 @@ mod connections;
 mod frames;
 #[cfg(feature = "test-util")]
 mod handlers;
+#[cfg(feature = "test-util")]
+mod limits;
 mod listener;
 #[cfg(feature = "test-util")]
 mod pipeline;

@@ -22,7 +22,7 @@ use crate::connection::ConnectionInfo;
 use crate::http::App;
 use crate::http::answer::Answer;
 use crate::http::call::Call;
-use crate::request::{RequestContext, Watched};
+use crate::request::{BodyError, LimitState, Mark, RequestContext, Watched};
 
 /// hyper's service for one connection.
 pub(super) struct Exchanges<S> {
@@ -64,7 +64,10 @@ impl<S: App> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
         let mut state = self.shared.lock();
         let notes = state.gate.next_request();
         state.number += 1;
-        let context = RequestContext::new(self.shared.info().clone(), state.number);
+        let rate = state.gate.rules.min_response_data_rate;
+        state.gate.output.set_rate(rate); // what the request before set was its own
+        let limits = LimitState::http1(rate, notes.framing.clone());
+        let context = RequestContext::new(self.shared.info().clone(), state.number, limits);
         state.current = Some(context.clone());
         state.answer_begun = false;
         drop(state);
@@ -74,7 +77,7 @@ impl<S: App> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
             if body.is_end_stream() {
                 Body::empty()
             } else {
-                Body::new(Watched::new(RequestBody::new(body, &self.shared), context.clone()))
+                Body::new(Watched::new(RequestBody::new(body, &self.shared, &context), context.clone()))
             }
         });
         let upgrade = request.extensions_mut().remove::<OnUpgrade>();
@@ -139,6 +142,9 @@ impl<S: App> Future for Exchange<S> {
         let info = shared.info();
         let mut state = shared.lock();
         state.answer_begun = true;
+        if let Some(rate) = state.current.as_ref().map(|context| context.limits().response_rate()) {
+            state.gate.output.set_rate(rate);
+        }
         if info.wants_abort() {
             state.client_gone();
             state.gate.output.refuse();
@@ -155,6 +161,9 @@ impl<S: App> Future for Exchange<S> {
             if accepted && !upgraded {
                 refused = Some(std::mem::replace(&mut response, Response::new(Body::empty())));
                 *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            }
+            if let (true, Some(context)) = (upgraded, &state.current) {
+                context.limits().mark(Mark::Upgraded);
             }
             state.gate.decide_upgrade(upgraded);
         }
@@ -193,11 +202,12 @@ struct RequestBody {
     /// `None` once its end was seen.
     incoming: Option<Incoming>,
     shared: Shared,
+    context: RequestContext,
 }
 
 impl RequestBody {
-    fn new(incoming: Incoming, shared: &Shared) -> Self {
-        Self { incoming: Some(incoming), shared: shared.clone() }
+    fn new(incoming: Incoming, shared: &Shared, context: &RequestContext) -> Self {
+        Self { incoming: Some(incoming), shared: shared.clone(), context: context.clone() }
     }
 }
 
@@ -229,6 +239,10 @@ impl http_body::Body for RequestBody {
         if is_last(frame.as_ref(), incoming) {
             self.incoming = None;
         }
+        let fault = frame.as_ref().and_then(|frame| BodyError::find(frame.as_ref().err()?));
+        if let Some(status) = fault.and_then(BodyError::status) {
+            self.context.limits().fail(status);
+        }
         Poll::Ready(frame)
     }
 
@@ -243,7 +257,11 @@ impl http_body::Body for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        // hyper would close the connection when a body that is not at its end is dropped.
+        // hyper closes the connection when a body that is not at its end is dropped, which is right
+        // for one that failed. Any other is read to its end.
+        if self.context.limits().has(Mark::Abandoned) {
+            return;
+        }
         if let Some(incoming) = self.incoming.take().filter(|incoming| !incoming.is_end_stream()) {
             self.shared.lock().unread = Some(incoming);
             self.shared.wake_driver();

@@ -20,6 +20,7 @@ use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, BytesMut};
@@ -41,6 +42,8 @@ pub(crate) struct Gate {
     pub(super) rules: Arc<Rules>,
     pub(super) output: Output,
     phase: Phase,
+    /// Counts the framing of the chunked body that is coming in, for its request.
+    framing: Option<Arc<AtomicU64>>,
     /// Octets that hyper has not been given: of a head that is not whole, or read ahead.
     held: BytesMut,
     /// How many octets at the front of `held` have been looked at and may pass.
@@ -89,6 +92,8 @@ pub(super) struct RequestNotes {
     /// The Content-Length that a Transfer-Encoding overruled.
     pub(super) dropped_length: Option<Box<HeaderValue>>,
     method: Method,
+    /// Octets so far of the framing of its chunked body.
+    pub(super) framing: Option<Arc<AtomicU64>>,
 }
 
 impl RequestNotes {
@@ -124,6 +129,7 @@ impl Gate {
             rules,
             output,
             phase: Phase::Head(HeadParser::default()),
+            framing: None,
             held: BytesMut::new(),
             passed: 0,
             eof: false,
@@ -329,6 +335,9 @@ impl Gate {
                 Phase::Body(framing) => match framing.advance(&buf[at..], &self.rules.head) {
                     Ok(step) => {
                         at += step.octets;
+                        if let Some(counter) = &self.framing {
+                            counter.store(framing.framing_octets(), Relaxed);
+                        }
                         if step.done {
                             self.phase = Phase::Head(HeadParser::default());
                         }
@@ -355,7 +364,9 @@ impl Gate {
                 .dropped_content_length
                 .clone()
                 .and_then(|range| HeaderValue::from_bytes(&octets[range]).ok().map(Box::new)),
+            framing: matches!(head.body, BodyLength::Chunked).then(Arc::default),
         };
+        self.framing.clone_from(&notes.framing);
         notes.method = match octets.first_chunk() {
             Some(b"HEAD ") => Method::Head,
             _ if head.asks.has(Asks::CONNECT) => Method::Connect,

@@ -84,6 +84,14 @@ impl Output {
         }
     }
 
+    /// The rate at which what is written from now on must be taken.
+    pub(super) fn set_rate(&mut self, rate: Option<MinDataRate>) {
+        self.rate = rate;
+        if rate.is_none() {
+            self.deadline = None;
+        }
+    }
+
     /// Nothing more is written: the client is gone, and what it did not wait for is not for it.
     pub(super) fn refuse(&mut self) {
         self.mode = Mode::Refused;

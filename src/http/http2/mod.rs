@@ -1,5 +1,7 @@
 //! HTTP/2, by hyper.
 
+mod executor;
+
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -14,15 +16,16 @@ use http::{Method, Request, Response};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::Notify;
 
+use self::executor::StreamExecutor;
 use super::App;
 use super::answer::Answer;
 use super::call::Call;
 use super::rules::Rules;
 use crate::connection::{BoxIo, ConnectionInfo};
-use crate::request::{RequestContext, ResetWith, StreamReset, Watched};
+use crate::request::{LimitState, RequestContext, ResetWith, StreamReset, Watched};
 use crate::telemetry::events;
 use crate::transport::Rewind;
 
@@ -41,7 +44,7 @@ pub(crate) async fn serve<S: App>(
     let streams = Arc::new(Streams::default());
     let service = Exchanges { app, info: info.clone(), streams: streams.clone() };
     let io = TokioIo::new(Rewind::new(io, read));
-    let mut connection = pin!(builder(&rules).serve_connection(io, service));
+    let mut connection = pin!(builder(&rules, &info).serve_connection(io, service));
     let mut said_goodbye = false;
     loop {
         tokio::select! {
@@ -64,9 +67,9 @@ pub(crate) async fn serve<S: App>(
     }
 }
 
-fn builder(rules: &Rules) -> http2::Builder<TokioExecutor> {
+fn builder(rules: &Rules, info: &ConnectionInfo) -> http2::Builder<StreamExecutor> {
     let limits = &rules.http2_limits;
-    let mut builder = http2::Builder::new(TokioExecutor::new());
+    let mut builder = http2::Builder::new(StreamExecutor::new(info.clone()));
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.max_streams_per_connection)
@@ -128,7 +131,7 @@ impl<S: App> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
 
     fn call(&self, request: Request<Incoming>) -> Exchange<S> {
         let number = self.streams.all.fetch_add(1, Ordering::Relaxed) + 1;
-        let context = RequestContext::new(self.info.clone(), number);
+        let context = RequestContext::new(self.info.clone(), number, LimitState::default());
         let mut request = request.map(|body| {
             if body.is_end_stream() { Body::empty() } else { Body::new(Watched::new(body, context.clone())) }
         });
