@@ -127,6 +127,24 @@
 //! # Ok::<(), kestrel_rs::Error>(())
 //! ```
 //!
+//! A route has other limits by a layer, a request by its handler:
+//!
+//! ```
+//! use axum::{Router, body::Body, routing::post};
+//! use kestrel_rs::request::{LimitError, MaxRequestBodySizeLayer, RequestLimits};
+//!
+//! async fn upload(limits: RequestLimits, body: Body) -> Result<String, LimitError> {
+//!     limits.set_max_request_body_size(None)?; // before the first read
+//!     limits.set_min_request_body_data_rate(None)?;
+//!     Ok(format!("{} frames", body.into_data_stream().count().await))
+//! }
+//! # use futures_util::StreamExt;
+//!
+//! let app: Router = Router::new()
+//!     .route("/upload", post(upload))
+//!     .route("/note", post(|note: String| async { note }).layer(MaxRequestBodySizeLayer::bytes(1000)));
+//! ```
+//!
 //! ## Look at a connection before HTTP does
 //!
 //! ```
@@ -177,8 +195,8 @@
 //!
 //! ## Serve WebSockets
 //!
-//! axum's extractor works as it is, over HTTP/1.1 and HTTP/2.
-//! [`Limits::max_concurrent_upgraded_connections`] bounds them.
+//! axum's extractor works as it is.
+//! [`Limits::max_concurrent_upgraded_connections`] bounds those over HTTP/1.1.
 //!
 //! ```
 //! use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
