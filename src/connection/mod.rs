@@ -30,6 +30,7 @@
 mod from_fn;
 mod info;
 mod limit;
+mod tls_info;
 
 use std::fmt;
 
@@ -43,6 +44,9 @@ pub use from_fn::{FromFn, FromFnLayer, Next, from_fn};
 pub(crate) use info::Event;
 pub use info::{ConnectionId, ConnectionInfo};
 pub use limit::{ConnectionLimit, ConnectionLimitLayer};
+#[cfg(feature = "tls")]
+pub(crate) use tls_info::Inner as TlsInfoInner;
+pub use tls_info::{TlsInfo, TlsVersion};
 
 /// A connection service with its type erased: what an endpoint's layers are stacked from.
 pub type BoxConnectionService = BoxCloneSyncService<Connection, (), BoxError>;

@@ -7,5 +7,5 @@ mod default_headers;
 
 pub use body_error::BodyError;
 pub(crate) use context::RequestContext;
-pub use context::{NotServedByKestrel, RequestAborted, RequestId};
+pub use context::{NoTls, NotServedByKestrel, RequestAborted, RequestId};
 pub use default_headers::{DefaultHeaders, DefaultHeadersLayer};

@@ -41,9 +41,12 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tower::{Layer, Service};
 
+use crate::connection::{BoxConnectionService, Connection};
+use crate::error::BoxError;
 use crate::limits::Limits;
-use crate::listener::{BoundEndpoint, ConnectionLayers, KestrelListener};
+use crate::listener::{BoundEndpoint, Endpoint, KestrelListener};
 use crate::protocols::Protocols;
 use crate::server::{HttpService, serve};
 use crate::transport::{Bound, MemoryConnector, MemoryStream, memory_socket};
@@ -84,6 +87,7 @@ pub struct Builder<S> {
     protocols: Protocols,
     shutdown_timeout: Option<Duration>,
     default_layers: bool,
+    endpoint: Endpoint,
 }
 
 impl TestServer {
@@ -100,6 +104,7 @@ impl TestServer {
             protocols: Protocols::default(),
             shutdown_timeout: Some(Duration::from_secs(30)),
             default_layers: true,
+            endpoint: Endpoint::any_ip(0),
         }
     }
 
@@ -162,6 +167,28 @@ impl<S: HttpService> Builder<S> {
         self
     }
 
+    /// Adds a connection layer, as [`Endpoint::layer`](crate::Endpoint::layer).
+    pub fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<BoxConnectionService> + Send + Sync + 'static,
+        L::Service: Service<Connection, Response = (), Error: Into<BoxError>, Future: Send + 'static>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.endpoint = self.endpoint.layer(layer);
+        self
+    }
+
+    /// Speaks TLS, as [`Endpoint::tls`](crate::Endpoint::tls). [`TestServer::connect`] gives the
+    /// stream to shake hands on.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, options: crate::TlsOptions) -> Self {
+        self.endpoint = self.endpoint.tls(options);
+        self
+    }
+
     /// As [`Serve::with_shutdown_timeout`](crate::Serve::with_shutdown_timeout).
     pub fn with_shutdown_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.shutdown_timeout = timeout.into();
@@ -178,19 +205,22 @@ impl<S: HttpService> Builder<S> {
     ///
     /// # Panics
     ///
-    /// If a limit has a value that it cannot have.
+    /// If a limit, or an option of TLS, has a value that it cannot have.
     pub fn start(self) -> TestServer {
         if let Err(error) = self.limits.check() {
             panic!("{error}");
         }
+        let endpoint = self.endpoint.protocols(self.protocols);
         let (connector, socket) = memory_socket();
         let endpoint = BoundEndpoint {
             bound: Bound::Memory(socket),
             name: "memory".into(),
             limits: Arc::new(self.limits),
             protocols: self.protocols,
-            layers: ConnectionLayers::default(),
-            https: false,
+            layers: match endpoint.all_layers() {
+                Ok(layers) => layers,
+                Err(error) => panic!("{error}"),
+            },
         };
         let stop = CancellationToken::new();
         let mut server = serve(self.app)

@@ -368,7 +368,9 @@ impl Gate {
 
     fn reject_head(&mut self, rejection: Rejection, head: &[u8]) {
         // An HTTP/2 client on an endpoint without HTTP/2 gets an answer that it can read.
+        // Inside TLS it had ALPN to ask for it: a plain 505, as Kestrel.
         let http2 = rejection == Rejection::UnrecognizedHttpVersion
+            && !self.rules.secure
             && self.is_first_request()
             && head.starts_with(PREFACE);
         self.reject(if http2 { Rejection::Http2Preface } else { rejection });
