@@ -30,6 +30,7 @@
 mod from_fn;
 mod info;
 mod limit;
+mod logging;
 mod tls_info;
 
 use std::fmt;
@@ -44,6 +45,7 @@ pub use from_fn::{FromFn, FromFnLayer, Next, from_fn};
 pub(crate) use info::Event;
 pub use info::{ConnectionId, ConnectionInfo};
 pub use limit::{ConnectionLimit, ConnectionLimitLayer};
+pub use logging::{ConnectionLogging, ConnectionLoggingLayer, LoggedIo};
 #[cfg(feature = "tls")]
 pub(crate) use tls_info::Inner as TlsInfoInner;
 pub use tls_info::{TlsInfo, TlsVersion};

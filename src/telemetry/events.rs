@@ -24,6 +24,16 @@ pub(crate) fn no_http2_by_alpn(connection: &ConnectionInfo) {
     tracing::debug!(target: "kestrel_rs::connections", id = %connection.id(), endpoint = connection.endpoint(), "connection closed: only HTTP/2 is spoken here, and the client did not ask for it (ALPN)");
 }
 
+/// Whether anybody wants to see the octets of connections.
+pub(crate) fn octets_are_wanted() -> bool {
+    tracing::enabled!(target: "kestrel_rs::connection_logging", tracing::Level::DEBUG)
+}
+
+/// What a connection reads or writes, as text in hex and ASCII.
+pub(crate) fn octets(connection: &ConnectionInfo, name: &str, what: &str, length: usize, dump: &dyn Display) {
+    tracing::debug!(target: "kestrel_rs::connection_logging", id = %connection.id(), endpoint = connection.endpoint(), name, "{what}[{length}]{dump}");
+}
+
 /// A TLS handshake did not come to its end. What a client can cause is never more than debug.
 #[cfg(feature = "tls")]
 pub(crate) fn tls_handshake_failed(connection: &ConnectionInfo, error: &dyn Display) {

@@ -4,3 +4,5 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod addresses;
+#[cfg(feature = "tls")]
+mod sni;
