@@ -15,10 +15,14 @@ pub(super) enum PlainHttp {
     Refuse,
 }
 
-/// Reads the head and answers it; `read` is what has been read of it already.
+/// Reads the head and answers it; `read` is what has been read of it already. What turns out not to
+/// be HTTP gets nothing.
 pub(super) async fn answer(io: &mut BoxIo, mut read: Vec<u8>, policy: PlainHttp) -> io::Result<()> {
     let mut buf = [0; 1024];
     while end_of_head(&read).is_none() && read.len() < MAX_HEAD {
+        if !may_be_http(&read) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "neither TLS nor HTTP"));
+        }
         match io.read(&mut buf).await? {
             0 => break,
             n => read.extend_from_slice(&buf[..n]),
@@ -45,6 +49,16 @@ const EXPLANATION: &str = "This port speaks HTTPS; the request was plain HTTP. U
 
 /// More than the address takes that somebody typed into a browser, with its cookies.
 const MAX_HEAD: usize = 16 * 1024;
+
+/// Whether this is how a request begins: a method, and a line that ends with a version.
+fn may_be_http(read: &[u8]) -> bool {
+    let method = read.split(|octet| *octet == b' ').next().unwrap_or_default();
+    let line = memchr::memchr(b'\n', read).map(|end| read[..end].trim_ascii_end());
+    method.iter().all(|octet| octet.is_ascii_alphabetic() || matches!(octet, b'-' | b'_'))
+        && line.is_none_or(|line| {
+            line.rsplit(|octet| *octet == b' ').next().is_some_and(|version| version.starts_with(b"HTTP/"))
+        })
+}
 
 /// Where the head's last line ends.
 fn end_of_head(read: &[u8]) -> Option<usize> {
@@ -74,7 +88,17 @@ fn location(head: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::location;
+    use super::{location, may_be_http};
+
+    #[test]
+    fn other_protocols_are_told_apart_early() {
+        for text in ["G", "GET /", "M-SEARCH * HTTP/1.1\r\n", "PRI * HTTP/2.0\r\n"] {
+            assert!(may_be_http(text.as_bytes()), "{text:?}");
+        }
+        for text in ["SSH-2.0-x", "EHLO a\r\n", "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", "GET /\r\n"] {
+            assert!(!may_be_http(text.as_bytes()), "{text:?}");
+        }
+    }
 
     #[test]
     fn only_a_plain_request_is_redirected() {

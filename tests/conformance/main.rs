@@ -6,3 +6,5 @@
 mod addresses;
 #[cfg(feature = "tls")]
 mod sni;
+#[cfg(feature = "tls")]
+mod tls;

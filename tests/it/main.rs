@@ -3,3 +3,5 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod listener;
+#[cfg(all(feature = "test-util", feature = "tls"))]
+mod tls;
