@@ -45,6 +45,8 @@ struct Shared {
     /// What counts this connection against a limit; let go of when it is upgraded.
     slots: Mutex<Vec<Slot>>,
     tls: OnceLock<TlsInfo>,
+    /// Client and server, as a proxy in front has said them.
+    proxied: OnceLock<Box<(SocketAddr, SocketAddr)>>,
     /// What layers and handlers keep with the connection.
     items: Mutex<Extensions>,
 }
@@ -78,6 +80,7 @@ impl ConnectionInfo {
             closed: Event::default(),
             slots: Mutex::default(),
             tls: OnceLock::new(),
+            proxied: OnceLock::new(),
             items: Mutex::default(),
         }))
     }
@@ -89,11 +92,18 @@ impl ConnectionInfo {
 
     /// The address that the client connected to; `None` on a Unix socket.
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.0.local
+        self.0.proxied.get().map(|proxied| proxied.1).or(self.0.local)
     }
 
-    /// The address of the client, or of the proxy before it; `None` on a Unix socket.
+    /// The address of the client, or of the proxy before it; `None` on a Unix socket. With a
+    /// [`ProxyProtocolLayer`](super::ProxyProtocolLayer) it is what a trusted proxy says.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
+        self.0.proxied.get().map(|proxied| proxied.0).or(self.0.remote)
+    }
+
+    /// The address of who is at the other end of the socket, whatever it says of its client;
+    /// `None` on a Unix socket.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.0.remote
     }
 
@@ -189,6 +199,10 @@ impl ConnectionInfo {
     pub(crate) fn set_tls(&self, tls: TlsInfo) {
         // A connection inside another one's TLS keeps what the outer one said.
         let _ = self.0.tls.set(tls);
+    }
+
+    pub(crate) fn set_proxied(&self, client: SocketAddr, server: SocketAddr) {
+        let _ = self.0.proxied.set(Box::new((client, server)));
     }
 
     pub(crate) fn wants_abort(&self) -> bool {
