@@ -1,4 +1,4 @@
-//! Fingerprints of TLS clients (JA4) from the octets of their ClientHello:
+//! Fingerprints of TLS clients (JA4) from the first octets that they send:
 //! `cargo run --example ja4 -- cert.pem key.pem`, then <https://localhost:5001>.
 //!
 //! <https://github.com/FoxIO-LLC/ja4/blob/main/technical_details/JA4.md>
@@ -138,6 +138,6 @@ fn hex(numbers: &[u16]) -> String {
 fn hash(text: &str) -> String {
     let suite = rustls::crypto::aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256.tls13();
     let hash = suite.map(|suite| suite.common.hash_provider.hash(text.as_bytes()));
-    let octets = hash.iter().flat_map(|hash| &hash.as_ref()[..6]);
-    octets.map(|octet| format!("{octet:02x}")).collect()
+    let octets = hash.map(|hash| hash.as_ref()[..6].to_vec()).unwrap_or_default();
+    octets.chunks(2).map(|pair| format!("{:02x}{:02x}", pair[0], pair[1])).collect::<Vec<_>>().concat()
 }

@@ -23,7 +23,7 @@ pub(crate) struct Order(pub(crate) String);
 #[derive(Clone)]
 pub(crate) struct Seen(pub(crate) &'static str);
 
-/// The ClientHello of endpoint 18: its length, and its SHA-256.
+/// The `ClientHello` of endpoint 18: its length, and its SHA-256.
 #[derive(Clone)]
 pub(crate) struct Hello(pub(crate) String);
 
@@ -43,7 +43,7 @@ pub(crate) fn all(base: u16, folder: &Path) -> Result<(Vec<Endpoint>, Counts), B
     let clients = |mode| tls().client_certificates(mode).client_trust(ours.clone());
     let allow = || clients(ClientCertificates::Allow);
     let at = |n: u16| Endpoint::ip(([127, 0, 0, 1], base + n));
-    let names = |options: TlsOptions| -> Result<TlsOptions, BoxError> {
+    let with_table = |options: TlsOptions| -> Result<TlsOptions, BoxError> {
         Ok(options
             .refuse_unknown_names()
             .server_name("a.test.local", named("a")?)
@@ -56,15 +56,15 @@ pub(crate) fn all(base: u16, folder: &Path) -> Result<(Vec<Endpoint>, Counts), B
         .request_headers_timeout(Duration::from_secs(2))
         .min_request_body_data_rate(MinDataRate::new(240.0, Duration::from_secs(2))?);
 
-    let all = vec![
+    let endpoints = vec![
         at(0).tls(tls()),
         at(1).protocols(Protocols::HTTP1).tls(tls()),
         at(2).protocols(Protocols::HTTP2).tls(tls()),
         at(3).tls(allow()),
         at(4).tls(clients(ClientCertificates::Require)),
         at(5).tls(tls()),
-        at(6).tls(names(tls())?.server_name("*", ServerName::new())),
-        at(7).tls(names(tls())?),
+        at(6).tls(with_table(tls())?.server_name("*", ServerName::new())),
+        at(7).tls(with_table(tls())?),
         at(8).tls(tls().handshake_timeout(Duration::from_secs(1))),
         at(9).tls(tls().versions([TlsVersion::Tls12])),
         at(10).tls(tls().versions([TlsVersion::Tls13])),
@@ -105,7 +105,7 @@ pub(crate) fn all(base: u16, folder: &Path) -> Result<(Vec<Endpoint>, Counts), B
         at(32).tls(TlsOptions::new(named("chain")?)),
         at(33).tls(TlsOptions::new(named("chain")?)),
     ];
-    Ok((all, counts))
+    Ok((endpoints, counts))
 }
 
 /// Keeps a value with each connection.
@@ -217,6 +217,7 @@ fn by_name(
 
 fn sha256(octets: &[u8]) -> String {
     let suite = aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256.tls13();
-    let hash = suite.map(|suite| suite.common.hash_provider.hash(octets));
-    hash.iter().flat_map(|hash| hash.as_ref()).map(|octet| format!("{octet:02x}")).collect()
+    let hash = suite.map(|suite| suite.common.hash_provider.hash(octets).as_ref().to_vec());
+    let digits: Vec<_> = hash.unwrap_or_default().iter().map(|octet| format!("{octet:02x}")).collect();
+    digits.concat()
 }

@@ -22,6 +22,7 @@ mod endpoints;
 mod reference;
 mod routes;
 
+use kestrel_rs::listener::Builder;
 use kestrel_rs::{BoxError, KestrelListener};
 
 #[tokio::main]
@@ -36,9 +37,7 @@ async fn main() -> Result<(), BoxError> {
         return Err("usage: reference_tls BASE CERT_DIR".into());
     };
     let (endpoints, counts) = endpoints::all(base.parse()?, folder.as_ref())?;
-    let listener = endpoints
-        .into_iter()
-        .fold(KestrelListener::builder(), |builder, endpoint| builder.endpoint(endpoint));
+    let listener = endpoints.into_iter().fold(KestrelListener::builder(), Builder::endpoint);
     kestrel_rs::serve(routes::all(counts)).listener(listener.bind().await?).await?;
     Ok(())
 }

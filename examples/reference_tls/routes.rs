@@ -70,7 +70,7 @@ async fn sni(tls: Option<TlsInfo>) -> Response {
 
 async fn info(OriginalUri(uri): OriginalUri, connection: ConnectionInfo, request: Request) -> Response {
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    let host = host.or(uri.authority().map(|authority| authority.as_str())).unwrap_or_default();
+    let host = host.or(uri.authority().map(axum::http::uri::Authority::as_str)).unwrap_or_default();
     let target = match request.version() {
         Version::HTTP_2 => uri.path_and_query().map_or_else(String::new, ToString::to_string),
         _ => uri.to_string(),

@@ -210,11 +210,10 @@ fn parse_v2(read: &[u8]) -> io::Result<Option<(Addresses, usize)>> {
     let start = V2.len() + 4;
     let end = start + usize::from(u16::from_be_bytes([high, low]));
     let (is_proxied, size) = match (command, family) {
-        (0x20, _) => (false, 0),    // the proxy speaks for itself
-        (0x21, 0x00) => (false, 0), // it does not say
         (0x21, 0x11) => (true, 4),
         (0x21, 0x21) => (true, 16),
-        (0x21, 0x31) => (false, 0), // paths of Unix sockets
+        // The proxy speaks for itself; it does not say; paths of Unix sockets.
+        (0x20, _) | (0x21, 0x00 | 0x31) => (false, 0),
         _ => return malformed("the version, command or family is unknown"),
     };
     if end - start < 2 * size + 4 * usize::from(is_proxied) {

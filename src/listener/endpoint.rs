@@ -280,6 +280,7 @@ impl Endpoint {
     }
 
     /// The layers with TLS at its place, made for this endpoint.
+    #[cfg_attr(not(feature = "tls"), expect(clippy::unnecessary_wraps, reason = "TLS may be wrong"))]
     pub(crate) fn all_layers(&self) -> Result<ConnectionLayers, Error> {
         #[cfg(feature = "tls")]
         if let Some((place, options)) = &self.tls {

@@ -62,7 +62,7 @@ async fn sleep(time: Option<Duration>) {
 
 async fn agree(shared: &Shared, mut io: BoxIo, info: &ConnectionInfo) -> Result<Option<BoxIo>, BoxError> {
     let accepted = match hear(shared, &mut io, info).await? {
-        Heard::Hello(accepted) => accepted,
+        Heard::Hello(accepted) => *accepted,
         Heard::Refused(error, mut alert) => {
             let mut octets = Vec::new();
             if error == PeerMisbehaved::ServerNameMustContainOneHostName.into() {
@@ -101,14 +101,14 @@ async fn agree(shared: &Shared, mut io: BoxIo, info: &ConnectionInfo) -> Result<
 }
 
 enum Heard {
-    Hello(Accepted),
-    /// It is no ClientHello, or not one that anybody could answer.
+    Hello(Box<Accepted>),
+    /// It is no `ClientHello`, or not one that anybody could answer.
     Refused(rustls::Error, AcceptedAlert),
     /// What has been read of what looks like HTTP.
     PlainHttp(Vec<u8>),
 }
 
-/// Reads the ClientHello.
+/// Reads the `ClientHello`.
 async fn hear(shared: &Shared, io: &mut BoxIo, info: &ConnectionInfo) -> Result<Heard, BoxError> {
     let mut acceptor = Acceptor::default();
     let mut wire = Vec::new();
@@ -136,7 +136,7 @@ async fn hear(shared: &Shared, io: &mut BoxIo, info: &ConnectionInfo) -> Result<
                 if let Some(callback) = &shared.options.hello_callback {
                     callback(info, &wire[..length_of_records(&wire)]);
                 }
-                return Ok(Heard::Hello(accepted));
+                return Ok(Heard::Hello(Box::new(accepted)));
             }
             Err((error, alert)) => return Ok(Heard::Refused(error, alert)),
         }

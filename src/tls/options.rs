@@ -60,8 +60,11 @@ pub struct TlsOptions {
     pub(super) plain_http: PlainHttp,
     pub(super) hello_callback: Option<HelloCallback>,
     /// What has been made of these options for connections that a resolver gave them to.
-    built: Arc<Mutex<Vec<(Protocols, Arc<Configs>)>>>,
+    built: Arc<Mutex<Built>>,
 }
+
+/// By the protocols of the endpoint.
+type Built = Vec<(Protocols, Arc<Configs>)>;
 
 /// What the certificate comes from.
 #[derive(Clone)]
@@ -273,7 +276,7 @@ impl TlsOptions {
         self
     }
 
-    /// Shows each ClientHello to `callback`, as it came: whole TLS records, before anything is
+    /// Shows each `ClientHello` to `callback`, as it came: whole TLS records, before anything is
     /// decided. It must not block.
     ///
     /// What it finds can be kept with the connection: [`ConnectionInfo::insert`].

@@ -181,7 +181,7 @@ fn recorded(output: &Value) -> Outcome {
     }
 }
 
-/// One record with a ClientHello of TLS 1.2.
+/// One record with a `ClientHello` of TLS 1.2.
 fn client_hello(input: &Value) -> Vec<u8> {
     let mut extensions = Vec::new();
     let mut extension = |kind: u16, body: &[u8]| {
@@ -248,7 +248,7 @@ fn shake_hands(address: SocketAddr, hello: &[u8]) -> Outcome {
     }
 }
 
-/// The protocol that a ServerHello names.
+/// The protocol that a `ServerHello` names.
 fn alpn(server_hello: &[u8]) -> Option<String> {
     let session = usize::from(server_hello[34]);
     let mut extensions = server_hello.get(35 + session + 5..)?;

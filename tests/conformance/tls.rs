@@ -4,7 +4,9 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// What differs, and why. A probe that agrees after all stays in the table without harm to the
 /// test; one that differs and is not in it fails the test.
@@ -48,8 +50,8 @@ const DIFFERENCES: &[(&str, &[&str])] = &[
     ("the alert of rustls for a client of TLS 1.0", &["version.tls10-hello-tls12-endpoint"]),
 ];
 
-#[test]
-fn handshakes_go_as_they_do_with_kestrel() {
+#[tokio::test]
+async fn handshakes_go_as_they_do_with_kestrel() {
     if Command::new("python3").arg("--version").stdout(Stdio::null()).status().is_err() {
         eprintln!("skipped: there is no python3");
         return;
@@ -68,7 +70,7 @@ fn handshakes_go_as_they_do_with_kestrel() {
     let started = Instant::now();
     while std::net::TcpStream::connect(("127.0.0.1", base + 33)).is_err() {
         assert!(started.elapsed() < Duration::from_secs(20), "the reference endpoints do not start");
-        std::thread::sleep(Duration::from_millis(50));
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 
     let wheels =

@@ -33,6 +33,7 @@ use super::rejection::{Fault, Rejection};
 use crate::http::rules::Rules;
 use crate::transport::BoxIo;
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the stream")]
 pub(crate) struct Gate {
     pub(super) io: BoxIo,
     pub(super) rules: Arc<Rules>,
@@ -469,7 +470,7 @@ impl Gate {
     }
 
     /// Whether the client has ended its side in a way that says that it does not wait any more. The
-    /// end of TLS (close_notify) only says that it will not send more.
+    /// end of TLS (`close_notify`) only says that it will not send more.
     pub(super) fn client_is_gone(&self) -> bool {
         self.truncated || self.eof && !self.rules.secure
     }
