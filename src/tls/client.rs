@@ -131,8 +131,8 @@ impl ClientTrust {
     /// own first. What it returns as an error goes to the debug log; the client sees that its
     /// certificate is not taken.
     ///
-    /// It runs in each full handshake, on a thread that serves other connections too: it must not
-    /// block. A resumed handshake has its answer already.
+    /// It runs in each handshake, a resumed one too, on a thread that serves other connections: it
+    /// must not block.
     pub fn also(mut self, check: impl Fn(&[&[u8]]) -> Result<(), BoxError> + Send + Sync + 'static) -> Self {
         self.checks.push(Arc::new(check));
         self

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, ResolvesServerCert, ServerSessionMemoryCache};
 use rustls::sign::CertifiedKey;
 use rustls::{CipherSuite, ServerConfig, SupportedProtocolVersion};
@@ -29,6 +30,8 @@ pub(super) struct Configs {
 pub(super) struct Config {
     pub(super) rustls: Arc<ServerConfig>,
     selector: Option<Selector>,
+    /// What verifies client certificates; `None` if that is the business of an expert.
+    pub(super) verifier: Option<Arc<dyn ClientCertVerifier>>,
     pub(super) protocols: Protocols,
 }
 
@@ -41,7 +44,7 @@ impl Configs {
             Source::Names => None,
             Source::Rustls(config) => {
                 let protocols = options.all.protocols.unwrap_or(protocols);
-                let config = Config { rustls: Arc::clone(config), selector: None, protocols };
+                let config = Config { rustls: Arc::clone(config), selector: None, verifier: None, protocols };
                 return Ok(Self { names: NameTable::new([]), other: Some(config) });
             }
             Source::Resolver(_) => {
@@ -111,7 +114,7 @@ impl Config {
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&versions(settings.versions.as_deref())?)
             .map_err(failed)?
-            .with_client_cert_verifier(verifier)
+            .with_client_cert_verifier(Arc::clone(&verifier))
             .with_cert_resolver(resolver);
         if protocols.contains(Protocols::HTTP2) {
             config.alpn_protocols.push(b"h2".to_vec());
@@ -126,16 +129,18 @@ impl Config {
             config.session_storage = Arc::new(NoServerSessionStorage {});
             config.send_tls13_tickets = 0;
         }
-        Ok(Self { rustls: Arc::new(config), selector, protocols })
+        Ok(Self { rustls: Arc::new(config), selector, verifier: Some(verifier), protocols })
     }
 
-    /// What to shake hands with; `None` if the selector has no certificate for this name.
-    pub(super) fn for_name(&self, name: Option<&str>) -> Option<Arc<ServerConfig>> {
-        let Some(selector) = &self.selector else { return Some(Arc::clone(&self.rustls)) };
-        let certificate = selector(name)?;
-        let mut config = ServerConfig::clone(&self.rustls);
-        config.cert_resolver = Arc::new(Current(certificate));
-        Some(Arc::new(config))
+    /// The same with the certificate that the selector has for this name; `None` if it has none.
+    pub(super) fn for_name(&self, name: Option<&str>) -> Option<Self> {
+        let mut chosen = self.clone();
+        if let Some(selector) = &self.selector {
+            let mut config = ServerConfig::clone(&self.rustls);
+            config.cert_resolver = Arc::new(Current(selector(name)?));
+            chosen.rustls = Arc::new(config);
+        }
+        Some(chosen)
     }
 }
 

@@ -7,7 +7,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use rustls::server::{Accepted, AcceptedAlert, Acceptor};
-use rustls::{HandshakeKind, PeerMisbehaved, ProtocolVersion, ServerConfig};
+use rustls::{HandshakeKind, PeerMisbehaved, ProtocolVersion};
+use rustls_pki_types::UnixTime;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::StartHandshake;
 use tokio_rustls::server::TlsStream;
@@ -80,17 +81,21 @@ async fn agree(shared: &Shared, mut io: BoxIo, info: &ConnectionInfo) -> Result<
             return Ok(None);
         }
     };
-    let (config, protocols) = match choose(shared, info, &accepted).await {
+    let config = match choose(shared, info, &accepted).await {
         Ok(chosen) => chosen,
         Err(error) => {
             refuse(&mut io, &UNRECOGNIZED_NAME).await;
             return Err(error);
         }
     };
-    let accept = StartHandshake::from_parts(accepted, io).into_stream(config);
+    let accept = StartHandshake::from_parts(accepted, io).into_stream(config.rustls.clone());
     match accept.into_fallible().await {
         Ok(stream) => {
-            info.set_tls(describe(&stream, protocols));
+            if let Err(error) = verify_again(&stream, &config) {
+                refuse(&mut BoxIo::new(stream), &[]).await;
+                return Err(error.into());
+            }
+            info.set_tls(describe(&stream, config.protocols));
             Ok(Some(BoxIo::new(stream)))
         }
         Err((error, mut io)) => {
@@ -144,11 +149,7 @@ async fn hear(shared: &Shared, io: &mut BoxIo, info: &ConnectionInfo) -> Result<
 }
 
 /// The configuration for this client. An error refuses it by its name.
-async fn choose(
-    shared: &Shared,
-    info: &ConnectionInfo,
-    accepted: &Accepted,
-) -> Result<(Arc<ServerConfig>, Protocols), BoxError> {
+async fn choose(shared: &Shared, info: &ConnectionInfo, accepted: &Accepted) -> Result<Config, BoxError> {
     let hello = ClientHello::new(info, &accepted.client_hello());
     let name = hello.server_name().map(str::to_owned);
     let found = |configs: &Configs| -> Result<_, BoxError> {
@@ -156,8 +157,7 @@ async fn choose(
             Some(name) => format!("there is no certificate for {name:?}"),
             None => "there is no certificate for a client that asks for no name".to_owned(),
         })?;
-        let rustls = config.for_name(name.as_deref()).ok_or("the selector has no certificate")?;
-        Ok((rustls, config.protocols))
+        Ok(config.for_name(name.as_deref()).ok_or("the selector has no certificate")?)
     };
     match (&shared.options.source, &shared.configs) {
         (Source::Resolver(resolve), _) => {
@@ -187,6 +187,19 @@ pub(super) async fn refuse(io: &mut BoxIo, last_words: &[u8]) {
     };
     // Whether it hears it is up to the client.
     let _ = tokio::time::timeout(FAREWELL, farewell).await;
+}
+
+/// rustls takes the client's certificate of a resumed session as it was: by now it may have expired,
+/// or a check of yours may have another answer.
+fn verify_again(stream: &TlsStream<BoxIo>, config: &Config) -> Result<(), rustls::Error> {
+    let (_, session) = stream.get_ref();
+    if session.handshake_kind() == Some(HandshakeKind::Resumed)
+        && let Some(verifier) = &config.verifier
+        && let Some([certificate, issuers @ ..]) = session.peer_certificates()
+    {
+        verifier.verify_client_cert(certificate, issuers, UnixTime::now())?;
+    }
+    Ok(())
 }
 
 fn describe(stream: &TlsStream<BoxIo>, protocols: Protocols) -> TlsInfo {

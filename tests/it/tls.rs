@@ -249,6 +249,30 @@ async fn a_session_is_not_resumed_under_other_rules_for_client_certificates() {
 }
 
 #[tokio::test]
+async fn the_certificate_of_a_resumed_session_is_verified_again() {
+    let authority = Authority::new();
+    for client in [authority.client(), authority.client().tls12()] {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let trust = authority.trust().also({
+            let calls = Arc::clone(&calls);
+            move |_| {
+                if calls.fetch_add(1, Ordering::SeqCst) < 2 { Ok(()) } else { Err("not any more".into()) }
+            }
+        });
+        let options =
+            authority.options().client_certificates(ClientCertificates::Require).client_trust(trust);
+        let (server, client) = (server(options), client.with_certificate(&authority).config());
+        fetch(&server, &client, "localhost").await.unwrap();
+        let mut resumed = connect(&server, &client, "localhost").await.unwrap();
+        assert!(answer(&mut resumed, "/").await.unwrap().ends_with(" 1"));
+        assert_eq!(resumed.get_ref().1.handshake_kind(), Some(HandshakeKind::Resumed));
+        assert_eq!(calls.load(Ordering::SeqCst), 2);
+        let mut refused = connect(&server, &client, "localhost").await.unwrap();
+        assert!(!answer(&mut refused, "/").await.is_ok_and(|answer| answer.contains("200")));
+    }
+}
+
+#[tokio::test]
 async fn client_certificates_are_asked_for_and_verified() {
     use ClientCertificates::{Allow, Ignore, Require};
     let authority = Authority::new();
