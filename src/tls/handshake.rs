@@ -64,15 +64,8 @@ async fn sleep(time: Option<Duration>) {
 async fn agree(shared: &Shared, mut io: BoxIo, info: &ConnectionInfo) -> Result<Option<BoxIo>, BoxError> {
     let accepted = match hear(shared, &mut io, info).await? {
         Heard::Hello(accepted) => *accepted,
-        Heard::Refused(error, mut alert) => {
-            let mut octets = Vec::new();
-            if error == PeerMisbehaved::ServerNameMustContainOneHostName.into() {
-                // A name that no host can have: say that it is the name (RFC 6066 section 3).
-                octets.extend(UNRECOGNIZED_NAME);
-            } else {
-                alert.write_all(&mut octets)?;
-            }
-            refuse(&mut io, &octets).await;
+        Heard::Refused(error, alert) => {
+            refuse(&mut io, &alert).await;
             return Err(error.into());
         }
         Heard::PlainHttp(read) => {
@@ -108,7 +101,7 @@ async fn agree(shared: &Shared, mut io: BoxIo, info: &ConnectionInfo) -> Result<
 enum Heard {
     Hello(Box<Accepted>),
     /// It is no `ClientHello`, or not one that anybody could answer.
-    Refused(rustls::Error, AcceptedAlert),
+    Refused(rustls::Error, Vec<u8>),
     /// What has been read of what looks like HTTP.
     PlainHttp(Vec<u8>),
 }
@@ -128,7 +121,7 @@ async fn hear(shared: &Shared, io: &mut BoxIo, info: &ConnectionInfo) -> Result<
         if std::mem::take(&mut first) && buf[0].is_ascii_alphabetic() {
             return Ok(Heard::PlainHttp(buf[..n].to_vec()));
         }
-        if shared.options.hello_callback.is_some() {
+        if shared.options.hello_callback.is_some() || wire.len() < VERSION.end {
             wire.extend_from_slice(&buf[..n]);
         }
         let mut unread = &buf[..n];
@@ -143,9 +136,27 @@ async fn hear(shared: &Shared, io: &mut BoxIo, info: &ConnectionInfo) -> Result<
                 }
                 return Ok(Heard::Hello(Box::new(accepted)));
             }
-            Err((error, alert)) => return Ok(Heard::Refused(error, alert)),
+            Err((error, alert)) => {
+                let alert = alert_for(&error, alert, &wire)?;
+                return Ok(Heard::Refused(error, alert));
+            }
         }
     }
+}
+
+/// The alert of rustls, but where another one says it better.
+fn alert_for(error: &rustls::Error, mut alert: AcceptedAlert, wire: &[u8]) -> io::Result<Vec<u8>> {
+    let mut octets = Vec::new();
+    // It looks for what only TLS 1.2 has before it looks at the version.
+    let is_old = wire.get(VERSION).is_some_and(|version| *version < [3, 3][..]);
+    match error {
+        rustls::Error::PeerMisbehaved(PeerMisbehaved::ServerNameMustContainOneHostName) => {
+            octets.extend(UNRECOGNIZED_NAME);
+        }
+        rustls::Error::PeerIncompatible(_) if is_old => octets.extend(PROTOCOL_VERSION),
+        _ => alert.write_all(&mut octets)?,
+    }
+    Ok(octets)
 }
 
 /// The configuration for this client. An error refuses it by its name.
@@ -228,6 +239,10 @@ const CHUNK: usize = 2048;
 const FAREWELL: Duration = Duration::from_secs(1);
 const UNREAD: usize = 256 * 1024;
 
-/// A fatal alert in a record of its own, in clear: nothing has been agreed on yet. rustls has no
-/// way to send this one.
+/// Where the version stands in a `ClientHello` whose head is in one record.
+const VERSION: std::ops::Range<usize> = 9..11;
+
+/// Fatal alerts in records of their own, in clear: nothing has been agreed on yet. rustls has no way
+/// to send one at will.
 const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
+const PROTOCOL_VERSION: [u8; 7] = [21, 3, 1, 0, 2, 2, 70];

@@ -47,7 +47,6 @@ const DIFFERENCES: &[(&str, &[&str])] = &[
         "the certificate is sent and taken as it is in its file",
         &["handshake.chain-with-root", "sni.selector-bad-eku"],
     ),
-    ("the alert of rustls for a client of TLS 1.0", &["version.tls10-hello-tls12-endpoint"]),
 ];
 
 #[tokio::test]
