@@ -41,12 +41,7 @@ impl Configs {
         let own = match &options.source {
             Source::Certificate(certificate) => Some(Signer::Certificate(certificate.clone())),
             Source::Selector(selector) => Some(Signer::Selector(selector.clone())),
-            Source::Names => None,
-            Source::Rustls(config) => {
-                let protocols = options.all.protocols.unwrap_or(protocols);
-                let config = Config { rustls: Arc::clone(config), selector: None, verifier: None, protocols };
-                return Ok(Self { names: NameTable::new([]), other: Some(config) });
-            }
+            Source::Names | Source::Rustls(_) => None,
             Source::Resolver(_) => {
                 return Err(Error::new(ErrorKind::Option, "options that a resolver gives cannot have one"));
             }
@@ -82,9 +77,16 @@ impl Configs {
             let settings = entry.settings.within(&options.all);
             entries.push((name.clone(), build(signer, &settings).map_err(|error| wrong(&error))?));
         }
-        let other = match &own {
-            Some(own) if !options.refuse_unknown_names => Some(build(own, &options.all)?),
-            _ => None,
+        let other = match (&options.source, &own) {
+            _ if options.refuse_unknown_names => None,
+            (Source::Rustls(config), _) => Some(Config {
+                rustls: Arc::clone(config),
+                selector: None,
+                verifier: None,
+                protocols: options.all.protocols.unwrap_or(protocols),
+            }),
+            (_, Some(own)) => Some(build(own, &options.all)?),
+            (_, None) => None,
         };
         Ok(Self { names: NameTable::new(entries), other })
     }

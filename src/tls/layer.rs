@@ -13,7 +13,7 @@ use super::config::Configs;
 use super::handshake::handshake;
 use super::options::Source;
 use crate::connection::Connection;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::protocols::Protocols;
 
 /// Speaks TLS with the client; what comes after sees what is inside.
@@ -57,6 +57,10 @@ impl TlsLayer {
     pub fn new(options: TlsOptions, protocols: Protocols) -> Result<Self, Error> {
         options.check_timeout()?;
         let configs = match options.source {
+            Source::Resolver(_) if !options.names.is_empty() => {
+                let what = "a resolver decides for every name; add names to the options that it gives";
+                return Err(Error::new(ErrorKind::Option, what));
+            }
             Source::Resolver(_) => None,
             _ => Some(Configs::new(&options, protocols)?),
         };

@@ -163,7 +163,8 @@ impl TlsOptions {
     /// A configuration of rustls as it is, for what cannot be said here.
     ///
     /// Versions, cipher suites, client certificates, session resumption and ALPN are what it says;
-    /// give it `alpn_protocols`, or clients speak HTTP/1.1.
+    /// give it `alpn_protocols`, or clients speak HTTP/1.1. Names that are
+    /// [added](Self::server_name) are served as with other options, and need certificates.
     pub fn from_rustls(config: Arc<ServerConfig>) -> Self {
         Self::with_source(Source::Rustls(config))
     }

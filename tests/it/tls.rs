@@ -613,6 +613,11 @@ async fn what_is_wrong_with_the_options_is_said_at_bind() {
         (at().tls(TlsOptions::for_server_names()), "no certificate"),
         (at().tls(TlsOptions::for_server_names().server_name("a", ServerName::new())), "\"a\""),
         (at().tls(authority.options().server_name("", ServerName::new())), "cannot be empty"),
+        (at().tls(from_rustls(&authority).server_name("a", ServerName::new())), "\"a\""),
+        (
+            at().tls(TlsOptions::resolver(|_| std::future::pending()).server_name("a", ServerName::new())),
+            "resolver",
+        ),
         (Endpoint::parse("https://127.0.0.1:0").unwrap(), ".tls("),
     ] {
         let error = bind(endpoint).await;
@@ -655,4 +660,73 @@ async fn curl_and_openssl_are_served() {
     if let Some(answer) = run("openssl", arguments.map(str::to_owned).to_vec()).await {
         assert!(answer.contains("Verify return code: 0 (ok)"), "{answer}");
     }
+}
+
+/// What is logged, as text.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(octets);
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    /// Collects what this thread logs from now on.
+    fn collect() -> (Self, tracing::subscriber::DefaultGuard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::DEBUG)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+#[tokio::test]
+async fn what_a_client_does_wrong_is_logged_at_debug() {
+    let authority = Authority::new();
+    let (log, _guard) = Log::collect();
+    let server = server(authority.options().refuse_unknown_names());
+    for octets in [&b"\x16\x03\x01\x00\x02xx"[..], b"GET / HTTP/1.1\r\n\r\n", b"\0\0\0\0\0", b""] {
+        let mut client = server.connect().await.unwrap();
+        client.send(octets).await.unwrap();
+        client.finish().await.unwrap();
+        let _ = client.read_to_end().await;
+    }
+    fetch(&server, &authority.client().config(), "localhost").await.unwrap_err();
+    tokio::task::yield_now().await;
+    let text = log.text();
+    assert_eq!(text.matches("TLS handshake failed").count(), 4, "{text}");
+    assert!(text.contains("plain HTTP on an https endpoint"), "{text}");
+    assert!(!text.contains(" WARN ") && !text.contains(" ERROR "), "{text}");
+}
+
+#[tokio::test]
+async fn connection_logging_shows_what_there_is_at_its_place() {
+    let authority = Authority::new();
+    let (log, _guard) = Log::collect();
+    let server = TestServer::builder(app())
+        .layer(connection::ConnectionLoggingLayer::new().name("cipher"))
+        .tls(authority.options())
+        .layer(connection::ConnectionLoggingLayer::new().name("plain"))
+        .start();
+    fetch(&server, &authority.client().config(), "localhost").await.unwrap();
+    let text = log.text();
+    let plain = " 47 45 54 20 2f 20 48 54 54 50 2f 31 2e 31 0d 0a   GET / HTTP/1.1..";
+    assert_eq!(text.matches(plain).count(), 1, "{text}");
+    assert!(text.contains("name=\"plain\"") || text.contains("\"plain\""), "{text}");
+    assert!(text.contains("cipher"), "{text}");
 }
