@@ -17,6 +17,10 @@ use kestrel_rs::{
     TlsOptions,
 };
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rustls::client::{
+    ClientSessionMemoryCache, ClientSessionStore, Resumption, Tls12ClientSessionValue,
+    Tls13ClientSessionValue,
+};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{AlertDescription, ClientConfig, HandshakeKind, RootCertStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -245,6 +249,75 @@ async fn a_session_is_not_resumed_under_other_rules_for_client_certificates() {
             fetch(&first, &client, "localhost").await.unwrap();
             fetch(&second, &client, "localhost").await.unwrap_err();
         }
+    }
+}
+
+/// Remembers sessions without their names, as a client would that tries what it can get.
+#[derive(Debug)]
+struct Forgetful(ClientSessionMemoryCache);
+
+impl Forgetful {
+    fn name() -> rustls::pki_types::ServerName<'static> {
+        "any".try_into().unwrap()
+    }
+}
+
+impl ClientSessionStore for Forgetful {
+    fn set_kx_hint(&self, _: rustls::pki_types::ServerName<'static>, group: rustls::NamedGroup) {
+        self.0.set_kx_hint(Self::name(), group);
+    }
+
+    fn kx_hint(&self, _: &rustls::pki_types::ServerName<'_>) -> Option<rustls::NamedGroup> {
+        self.0.kx_hint(&Self::name())
+    }
+
+    fn set_tls12_session(&self, _: rustls::pki_types::ServerName<'static>, value: Tls12ClientSessionValue) {
+        self.0.set_tls12_session(Self::name(), value);
+    }
+
+    fn tls12_session(&self, _: &rustls::pki_types::ServerName<'_>) -> Option<Tls12ClientSessionValue> {
+        self.0.tls12_session(&Self::name())
+    }
+
+    fn remove_tls12_session(&self, _: &rustls::pki_types::ServerName<'static>) {
+        self.0.remove_tls12_session(&Self::name());
+    }
+
+    fn insert_tls13_ticket(&self, _: rustls::pki_types::ServerName<'static>, value: Tls13ClientSessionValue) {
+        self.0.insert_tls13_ticket(Self::name(), value);
+    }
+
+    fn take_tls13_ticket(
+        &self,
+        _: &rustls::pki_types::ServerName<'static>,
+    ) -> Option<Tls13ClientSessionValue> {
+        self.0.take_tls13_ticket(&Self::name())
+    }
+}
+
+#[tokio::test]
+async fn a_session_is_not_resumed_under_another_name() {
+    let authority = Authority::new();
+    let options = authority.options().server_name("lax.test", authority.server("lax.test")).server_name(
+        "strict.test",
+        ServerName::from(authority.server("strict.test"))
+            .client_certificates(ClientCertificates::Require)
+            .client_trust(authority.trust()),
+    );
+    let server = server(options);
+    for client in [authority.client(), authority.client().tls12()] {
+        let mut config = ClientConfig::clone(&client.config());
+        config.resumption = Resumption::store(Arc::new(Forgetful(ClientSessionMemoryCache::new(8))));
+        let client = Arc::new(config);
+        fetch(&server, &client, "lax.test").await.unwrap();
+        let mut again = connect(&server, &client, "lax.test").await.unwrap();
+        answer(&mut again, "/").await.unwrap();
+        assert_eq!(again.get_ref().1.handshake_kind(), Some(HandshakeKind::Resumed));
+        fetch(&server, &client, "strict.test").await.unwrap_err();
+        fetch(&server, &client, "lax.test").await.unwrap();
+        let mut other = connect(&server, &client, "localhost").await.unwrap();
+        answer(&mut other, "/").await.unwrap();
+        assert_eq!(other.get_ref().1.handshake_kind(), Some(HandshakeKind::Full));
     }
 }
 
