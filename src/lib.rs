@@ -11,6 +11,9 @@ mod transport;
 
 pub mod connection;
 
+#[cfg(feature = "tls")]
+pub mod tls;
+
 pub mod request;
 
 mod http;
@@ -22,13 +25,15 @@ mod server;
 #[cfg(feature = "test-util")]
 pub mod test;
 
-pub use connection::ConnectionInfo;
+pub use connection::{ConnectionInfo, TlsInfo};
 pub use error::{BoxError, Error};
 pub use limits::{Http2Limits, Limits, MinDataRate};
 pub use listener::{Endpoint, KestrelListener};
 pub use protocols::Protocols;
 pub use request::{RequestAborted, RequestId, RequestTrailers, Reset, ResponseTrailers, SynchronousIo};
 pub use server::{HttpService, Serve, serve};
+#[cfg(feature = "tls")]
+pub use tls::{Certificate, ClientCertificates, TlsOptions};
 
 #[doc(inline)]
 pub use http::GuardedStream;

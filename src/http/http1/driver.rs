@@ -352,7 +352,12 @@ fn poll_around_hyper(state: &mut State, cx: &mut Context<'_>, gone: &mut bool) -
         if let Poll::Ready(result) = state.gate.poll_gone(cx) {
             result?;
             *gone = true;
-            state.client_gone();
+            if state.gate.is_truncated() {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
+            if state.gate.client_is_gone() {
+                state.client_gone();
+            }
         }
     }
     Ok(again)
