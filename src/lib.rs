@@ -193,7 +193,7 @@
 //! #     .route("/", axum::routing::get(goodbye)).route("/x", axum::routing::get(intruder));
 //! ```
 //!
-//! ## Serve WebSockets
+//! ## Serve a WebSocket
 //!
 //! axum's extractor works as it is.
 //! [`Limits::max_concurrent_upgraded_connections`] bounds those over HTTP/1.1.
@@ -283,6 +283,9 @@ mod transport;
 
 pub mod connection;
 
+#[cfg(feature = "tls")]
+pub mod tls;
+
 pub mod request;
 
 mod http;
@@ -294,13 +297,15 @@ mod server;
 #[cfg(feature = "test-util")]
 pub mod test;
 
-pub use connection::ConnectionInfo;
+pub use connection::{ConnectionInfo, TlsInfo};
 pub use error::{BoxError, Error};
 pub use limits::{Http2Limits, Limits, MinDataRate};
 pub use listener::{Endpoint, KestrelListener};
 pub use protocols::Protocols;
 pub use request::{RequestAborted, RequestId, RequestTrailers, Reset, ResponseTrailers, SynchronousIo};
 pub use server::{HttpService, Serve, serve};
+#[cfg(feature = "tls")]
+pub use tls::{Certificate, ClientCertificates, TlsOptions};
 
 #[doc(inline)]
 pub use http::GuardedStream;

@@ -57,7 +57,7 @@ pub use certificate_forwarding::{
     CertificateForwarding, CertificateForwardingLayer, ForwardedClientCertificate,
 };
 pub(crate) use context::RequestContext;
-pub use context::{NotServedByKestrel, RequestAborted, RequestId};
+pub use context::{NoTls, NotServedByKestrel, RequestAborted, RequestId};
 pub use default_headers::{DefaultHeaders, DefaultHeadersLayer};
 pub use forwarded_headers::{ForwardedHeaders, ForwardedHeadersLayer, IpNetwork};
 pub use host_filtering::{AllowedHosts, HostFilteringLayer};

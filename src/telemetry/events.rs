@@ -19,6 +19,45 @@ pub(crate) fn connection_failed(connection: &dyn About, error: &dyn Display) {
     tracing::debug!(target: "kestrel_rs::connections", id = %connection.id(), endpoint = connection.endpoint(), %error, "connection failed");
 }
 
+/// An endpoint that speaks only HTTP/2, and a TLS client that did not ask for it.
+pub(crate) fn no_http2_by_alpn(connection: &dyn About) {
+    tracing::debug!(target: "kestrel_rs::connections", id = %connection.id(), endpoint = connection.endpoint(), "connection closed: only HTTP/2 is spoken here, and the client did not ask for it (ALPN)");
+}
+
+/// Whether anybody wants to see the octets of connections.
+pub(crate) fn octets_are_wanted() -> bool {
+    tracing::enabled!(target: "kestrel_rs::connection_logging", tracing::Level::DEBUG)
+}
+
+/// What a connection reads or writes, as text in hex and ASCII.
+pub(crate) fn octets(connection: &dyn About, name: &str, what: &str, length: usize, dump: &dyn Display) {
+    tracing::debug!(target: "kestrel_rs::connection_logging", id = %connection.id(), endpoint = connection.endpoint(), name, "{what}[{length}]{dump}");
+}
+
+/// A TLS handshake did not come to its end. What a client can cause is never more than debug.
+#[cfg(feature = "tls")]
+pub(crate) fn tls_handshake_failed(connection: &dyn About, error: &dyn Display) {
+    tracing::debug!(target: "kestrel_rs::connections", id = %connection.id(), endpoint = connection.endpoint(), %error, "TLS handshake failed");
+}
+
+/// The time for a TLS handshake is over.
+#[cfg(feature = "tls")]
+pub(crate) fn tls_handshake_timed_out(connection: &dyn About) {
+    tracing::debug!(target: "kestrel_rs::connections", id = %connection.id(), endpoint = connection.endpoint(), "TLS handshake timed out");
+}
+
+/// Plain HTTP on a TLS endpoint.
+#[cfg(feature = "tls")]
+pub(crate) fn http_over_tls_port(connection: &dyn About) {
+    tracing::debug!(target: "kestrel_rs::connections", id = %connection.id(), endpoint = connection.endpoint(), "plain HTTP on an https endpoint");
+}
+
+/// A name that no client's can be equal to.
+#[cfg(feature = "tls")]
+pub(crate) fn server_name_in_punycode(name: &str) {
+    tracing::warn!(target: "kestrel_rs::tls", name, "server names are compared in Unicode: this one, in punycode, matches nothing; write it in Unicode");
+}
+
 /// The client took its answer too slowly and was cut.
 pub(crate) fn response_too_slow(connection: &dyn About) {
     tracing::debug!(target: "kestrel_rs::connections", id = %connection.id(), endpoint = connection.endpoint(), "response slower than the minimum data rate");

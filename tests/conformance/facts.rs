@@ -158,7 +158,7 @@ async fn replay(
             }
             _ => Err("no such option here".to_owned()),
         };
-        report.note(case.id, result);
+        report.note(case.id, case.input, result);
     }
     report.finish();
 }

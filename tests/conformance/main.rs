@@ -32,4 +32,8 @@ mod limits;
 mod method_override;
 mod probes;
 mod recording;
+#[cfg(feature = "tls")]
+mod sni;
 mod support;
+#[cfg(feature = "tls")]
+mod tls;

@@ -16,6 +16,7 @@ mod limits;
 mod listener;
 #[cfg(feature = "test-util")]
 mod pipeline;
+mod proxy_protocol;
 #[cfg(feature = "test-util")]
 mod rejections;
 #[cfg(feature = "test-util")]
@@ -28,6 +29,8 @@ mod support;
 mod synchronous_io;
 #[cfg(feature = "test-util")]
 mod timeouts;
+#[cfg(all(feature = "test-util", feature = "tls"))]
+mod tls;
 #[cfg(feature = "test-util")]
 mod trailers;
 #[cfg(feature = "test-util")]

@@ -356,7 +356,12 @@ fn poll_around_hyper(state: &mut State, cx: &mut Context<'_>, gone: &mut bool) -
     {
         result?;
         *gone = true;
-        state.client_gone();
+        if state.gate.is_truncated() {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        if state.gate.client_is_gone() {
+            state.client_gone();
+        }
     }
     Ok(again)
 }

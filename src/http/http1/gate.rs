@@ -50,6 +50,8 @@ pub(crate) struct Gate {
     passed: usize,
     /// The stream has ended; what is in `held` still counts.
     eof: bool,
+    /// It has ended without the word that TLS has for it: the client is gone, or somebody cut it.
+    truncated: bool,
     /// Before the next request.
     empty_lines: EmptyLines,
     /// What hyper does not carry over, for each request that it was given and has not served yet.
@@ -133,6 +135,7 @@ impl Gate {
             held: BytesMut::new(),
             passed: 0,
             eof: false,
+            truncated: false,
             empty_lines: EmptyLines::default(),
             requests: VecDeque::new(),
             reader_waits: false,
@@ -208,7 +211,7 @@ impl Gate {
                 continue;
             }
             let start = buf.filled().len();
-            ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+            ready!(self.poll_read_io(cx, buf))?;
             if buf.filled().len() == start {
                 self.eof = true;
                 continue;
@@ -247,7 +250,8 @@ impl Gate {
     /// Which version of HTTP the connection begins with.
     fn sniff(&mut self) -> Sniffed {
         let first = matches!(self.phase, Phase::Head(_)) && self.is_first_request() && self.passed == 0;
-        if !first || self.held.is_empty() {
+        // Inside TLS a client has ALPN to ask for HTTP/2: its preface gets a 505, as Kestrel's.
+        if !first || self.held.is_empty() || self.rules.secure {
             return Sniffed::Http1;
         }
         sniff(&self.held, self.eof, &self.rules).unwrap_or_else(|rejection| {
@@ -283,10 +287,21 @@ impl Gate {
     fn poll_read_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut space = [MaybeUninit::uninit(); CHUNK];
         let mut buf = ReadBuf::uninit(&mut space);
-        ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf))?;
+        ready!(self.poll_read_io(cx, &mut buf))?;
         self.eof = buf.filled().is_empty();
         self.held.extend_from_slice(buf.filled());
         Poll::Ready(Ok(()))
+    }
+
+    /// An end without TLS's word for it is an end: HTTP/1 knows by itself what is missing.
+    fn poll_read_io(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match ready!(Pin::new(&mut self.io).poll_read(cx, buf)) {
+            Err(error) if self.rules.secure && error.kind() == io::ErrorKind::UnexpectedEof => {
+                self.truncated = true;
+                Poll::Ready(Ok(()))
+            }
+            result => Poll::Ready(result),
+        }
     }
 
     /// Looks at what is held; afterwards `passed` says how much of it may pass.
@@ -485,6 +500,16 @@ impl Gate {
 
     pub(super) fn is_at_eof(&self) -> bool {
         self.eof
+    }
+
+    /// Whether the client has ended its side in a way that says that it does not wait any more. The
+    /// end of TLS (`close_notify`) only says that it will not send more.
+    pub(super) fn client_is_gone(&self) -> bool {
+        self.truncated || self.eof && !self.rules.secure
+    }
+
+    pub(super) fn is_truncated(&self) -> bool {
+        self.truncated
     }
 
     pub(super) fn is_tunnel(&self) -> bool {
