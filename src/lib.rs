@@ -108,6 +108,29 @@
 //! }
 //! ```
 //!
+//! ## Speak TLS
+//!
+//! With the feature `tls`, which is on by default. TLS takes its place among the layers: those added before it see
+//! ciphertext, those added after it plaintext.
+//!
+#![cfg_attr(feature = "tls", doc = "```no_run")]
+#![cfg_attr(not(feature = "tls"), doc = "```ignore")]
+//! use kestrel_rs::connection::ConnectionLimitLayer;
+//! use kestrel_rs::{Certificate, Endpoint, TlsInfo, TlsOptions};
+//!
+//! let tls = TlsOptions::new(Certificate::from_pem_files("default.pem", "default.key")?)
+//!     .server_name("*.example.org", Certificate::from_pem_files("wild.pem", "wild.key")?)
+//!     .redirect_http(); // plain HTTP on this port is sent on to https
+//! let endpoint = Endpoint::any_ip(443)
+//!     .layer(ConnectionLimitLayer::new(5_000)) // no handshake for those it refuses
+//!     .tls(tls);
+//!
+//! async fn handler(tls: TlsInfo) -> String {
+//!     format!("{} with {}", tls.version(), tls.cipher_suite())
+//! }
+//! # Ok::<(), kestrel_rs::Error>(())
+//! ```
+//!
 //! ## Set limits
 //!
 //! ```
@@ -268,6 +291,7 @@
 //!
 //! | feature | default | adds |
 //! |---|---|---|
+//! | `tls` | on | `kestrel_rs::tls`: `Endpoint::tls`, `TlsOptions`, `Certificate`, by rustls with aws-lc-rs |
 //! | `test-util` | off | `kestrel_rs::test`: a server in memory for your tests |
 //!
 //! A feature only adds; none changes what the rest does.

@@ -1,6 +1,6 @@
 //! A server in memory, for your tests: no port, exact octets, and time that may stand still.
 //!
-//! A [`TestServer`] serves an app as [`serve`](crate::serve) does, with every guard on, over
+//! A [`TestServer`] serves an app as [`serve`] does, with every guard on, over
 //! connections in memory. In a test with paused time (`#[tokio::test(start_paused = true)]`) a
 //! timeout of two minutes passes in a millisecond.
 //!

@@ -162,3 +162,27 @@ fn every_log_event_is_a_function_of_telemetry() {
     }
     none(&wrong);
 }
+
+/// A reason in one word, with hyphens, is the name of a row.
+#[test]
+fn every_row_of_strictness_that_a_test_names_is_written_down() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
+    let rows = read("docs/STRICTNESS.md");
+    let mut named = 0;
+    let mut wrong = String::new();
+    for line in read("tests/conformance/differences.rs").lines() {
+        let Some(reason) = line.trim().strip_prefix("row(").and_then(|row| row.rsplit('"').nth(1)) else {
+            continue;
+        };
+        let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if reason.contains('-') && reason.chars().all(is_name) {
+            named += 1;
+            if !rows.contains(&format!("\n| {reason} |")) {
+                _ = writeln!(wrong, "docs/STRICTNESS.md: has no row `{reason}`");
+            }
+        }
+    }
+    assert!(named > 0, "no row is named");
+    none(&wrong);
+}
