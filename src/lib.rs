@@ -11,6 +11,9 @@ mod transport;
 
 pub mod connection;
 
+#[cfg(feature = "tls")]
+pub mod tls;
+
 pub mod request;
 
 mod http;
@@ -29,3 +32,5 @@ pub use listener::{Endpoint, KestrelListener};
 pub use protocols::Protocols;
 pub use request::{RequestAborted, RequestId};
 pub use server::{HttpService, Serve, serve};
+#[cfg(feature = "tls")]
+pub use tls::Certificate;
