@@ -49,7 +49,11 @@ async fn watch(shared: Arc<Shared>) {
         });
         match looked.await {
             Ok(looked) => (seen, pause) = looked,
-            // The runtime shuts down, or the look panicked.
+            // Whatever broke over these files, the next ones may be good.
+            Err(error) if error.is_panic() => {
+                (seen, pause) = (watched.seen.clone().lock_owned().await, PERIOD);
+            }
+            // The runtime shuts down.
             Err(_) => return,
         }
     }
