@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
+#[cfg(feature = "tls")]
+mod certificates;
 #[cfg(feature = "test-util")]
 mod connections;
 #[cfg(feature = "test-util")]
