@@ -131,6 +131,9 @@
 //! # Ok::<(), kestrel_rs::Error>(())
 //! ```
 //!
+//! A certificate also comes from one PEM file, DER or PFX. Files are followed: what changes is there for the next
+//! connection. On your own machine `Certificate::development()` makes one for `localhost` and keeps it.
+//!
 //! ## Set limits
 //!
 //! ```

@@ -150,3 +150,50 @@ pub(crate) fn https_port_unknown() {
 pub(crate) fn certificate_unreadable(error: &dyn Display) {
     tracing::debug!(target: "kestrel_rs::request", %error, "cannot read the client's certificate from the header");
 }
+
+/// Browsers look at the alternative names only.
+#[cfg(feature = "tls")]
+pub(crate) fn certificate_without_names(certificate: &dyn Display, subject: &dyn Display) {
+    tracing::warn!(target: "kestrel_rs::tls", %certificate, %subject, "the certificate has no subject alternative name; clients will not accept it for any host name");
+}
+
+#[cfg(feature = "tls")]
+pub(crate) fn certificate_expired(certificate: &dyn Display, subject: &dyn Display, since: &dyn Display) {
+    tracing::warn!(target: "kestrel_rs::tls", %certificate, %subject, %since, "the certificate has expired; clients will not accept it");
+}
+
+#[cfg(feature = "tls")]
+pub(crate) fn certificate_not_yet_valid(
+    certificate: &dyn Display,
+    subject: &dyn Display,
+    from: &dyn Display,
+) {
+    tracing::warn!(target: "kestrel_rs::tls", %certificate, %subject, %from, "the certificate is not valid yet; clients will not accept it");
+}
+
+/// Certificates beside the server's own that do not lead from it to an authority.
+#[cfg(feature = "tls")]
+pub(crate) fn certificates_unrelated(certificate: &dyn Display, count: usize) {
+    tracing::warn!(target: "kestrel_rs::tls", %certificate, count, "certificates that are no issuers of the server's are not sent");
+}
+
+#[cfg(feature = "tls")]
+pub(crate) fn certificate_reloaded(certificate: &dyn std::fmt::Debug) {
+    tracing::info!(target: "kestrel_rs::tls", ?certificate, "certificate changed; new connections get the new one");
+}
+
+/// The files of a certificate changed and cannot be used as they are.
+#[cfg(feature = "tls")]
+pub(crate) fn certificate_not_reloaded(error: &dyn std::fmt::Debug) {
+    tracing::warn!(target: "kestrel_rs::tls", ?error, "the certificate's files changed, but cannot be used; going on with the certificate loaded before");
+}
+
+#[cfg(feature = "tls")]
+pub(crate) fn development_certificate_created(path: &Path) {
+    tracing::info!(target: "kestrel_rs::tls", path = %path.display(), "created a development certificate for localhost; browsers warn of it until you trust it");
+}
+
+#[cfg(feature = "tls")]
+pub(crate) fn development_certificate_unusable(path: &Path, reason: &dyn Display) {
+    tracing::debug!(target: "kestrel_rs::tls", path = %path.display(), %reason, "the development certificate cannot be used");
+}

@@ -30,16 +30,21 @@
 mod certificate;
 mod client;
 mod config;
+mod development;
 mod handshake;
 mod hello;
 mod layer;
 mod names;
 mod options;
+mod reload;
+#[cfg(test)]
+mod test_log;
 mod wrong_protocol;
 
 pub use crate::connection::{TlsInfo, TlsVersion};
 pub use certificate::Certificate;
 pub use client::{ClientCertificates, ClientTrust};
+pub use development::{DevelopmentCertificate, create_development_certificate};
 pub use hello::ClientHello;
 pub use layer::{Tls, TlsFuture, TlsLayer};
 pub use options::{ServerName, TlsOptions};

@@ -4,7 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod architecture;
-
+#[cfg(feature = "tls")]
+mod certificates;
 #[cfg(feature = "test-util")]
 mod connections;
 #[cfg(feature = "test-util")]
@@ -16,6 +17,7 @@ mod limits;
 mod listener;
 #[cfg(feature = "test-util")]
 mod pipeline;
+#[cfg(feature = "test-util")]
 mod proxy_protocol;
 #[cfg(feature = "test-util")]
 mod rejections;
