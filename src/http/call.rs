@@ -26,11 +26,10 @@ pin_project_lite::pin_project! {
 }
 
 impl<S: App> Call<S> {
-    pub(super) fn new(app: &S, request: Request<Body>) -> Self {
-        let mut app = app.clone();
+    pub(super) fn new(app: &mut S, request: Request<Body>) -> Self {
         match app.poll_ready(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(_) => Self::Ready { future: app.call(request) },
-            Poll::Pending => Self::Waiting { oneshot: Box::pin(app.oneshot(request)) },
+            Poll::Pending => Self::Waiting { oneshot: Box::pin(app.clone().oneshot(request)) },
         }
     }
 }

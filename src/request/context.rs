@@ -45,7 +45,10 @@ impl RequestContext {
 
     /// The context of a request for its layers: what the server has set, else a new one.
     pub(super) fn of(extensions: &mut Extensions) -> Self {
-        extensions.get_or_insert_default::<Self>().clone()
+        match extensions.get::<Self>() {
+            Some(context) => context.clone(), // the hot path: one look, nothing made
+            None => extensions.get_or_insert_default::<Self>().clone(),
+        }
     }
 
     /// `None` where a layer works under another server.

@@ -1,5 +1,6 @@
 //! Drives one connection: hyper, the gate around its stream, and the one timer.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -123,7 +124,7 @@ impl<S: App> Driver<S> {
         state.gate.reader_waits = false;
         drop(state);
         let exchanges = Exchanges {
-            app: self.app.clone(),
+            app: RefCell::new(self.app.clone()),
             shared: self.shared.clone(),
             extensions: extensions(&self.info),
         };

@@ -1,6 +1,7 @@
 //! One request and its answer, between hyper and the app.
 
 use std::convert::Infallible;
+use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -26,7 +27,8 @@ use crate::request::{BodyError, LimitState, Mark, RequestContext, Watched};
 
 /// hyper's service for one connection.
 pub(super) struct Exchanges<S> {
-    pub(super) app: S,
+    /// One for the connection: its requests come one after the other.
+    pub(super) app: RefCell<S>,
     pub(super) shared: Shared,
     /// What every request of the connection has in its extensions.
     pub(super) extensions: Extensions,
@@ -89,7 +91,7 @@ impl<S: App> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
         }
         notes.restore(&mut request);
         let method = request.method().clone();
-        let answer = Call::new(&self.app, request);
+        let answer = Call::new(&mut *self.app.borrow_mut(), request);
         Exchange { answer, notes, method, shared: Some(self.shared.clone()) }
     }
 }

@@ -142,7 +142,7 @@ impl<S: App> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
         let method = request.method().clone();
         Exchange {
             method,
-            answer: Call::new(&self.app, request),
+            answer: Call::new(&mut self.app.clone(), request),
             stream: Some(OpenStream::new(context, self.streams.clone())),
         }
     }
