@@ -19,6 +19,11 @@ pub(crate) fn connection_failed(connection: &dyn About, error: &dyn Display) {
     tracing::debug!(target: "kestrel_rs::connections", id = %connection.id(), endpoint = connection.endpoint(), %error, "connection failed");
 }
 
+/// A request was refused before any handler saw it, or inside its body.
+pub(crate) fn bad_request(connection: &dyn About, reason: &dyn Display, status: u16) {
+    tracing::debug!(target: "kestrel_rs::bad_requests", id = %connection.id(), endpoint = connection.endpoint(), status, "bad request: {reason}");
+}
+
 /// An endpoint that speaks only HTTP/2, and a TLS client that did not ask for it.
 pub(crate) fn no_http2_by_alpn(connection: &dyn About) {
     tracing::debug!(target: "kestrel_rs::connections", id = %connection.id(), endpoint = connection.endpoint(), "connection closed: only HTTP/2 is spoken here, and the client did not ask for it (ALPN)");

@@ -316,9 +316,13 @@ impl<S: App> Driver<S> {
         self.stage = Stage::Done;
         let mut state = self.shared.lock();
         state.client_gone();
+        let refused = state.gate.take_refused();
         state.gate.cut();
         let left = (state.current.take(), state.unread.take());
         drop(state);
+        if let Some(rejection) = refused {
+            events::bad_request(&self.info, &rejection, rejection.status().as_u16());
+        }
         drop(left);
     }
 }

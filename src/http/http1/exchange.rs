@@ -1,7 +1,7 @@
 //! One request and its answer, between hyper and the app.
 
-use std::convert::Infallible;
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

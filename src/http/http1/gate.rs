@@ -59,6 +59,8 @@ pub(crate) struct Gate {
     /// hyper wants to read, and there was nothing.
     pub(super) reader_waits: bool,
     rejection: Option<Rejection>,
+    /// The refusal that was answered, for the log.
+    refused: Option<Rejection>,
     /// Whoever reads has been shown the end; before that, an answer may still be the last one.
     end_shown: bool,
     /// The next head that is asked for is the end: the server is closing the connection.
@@ -140,6 +142,7 @@ impl Gate {
             requests: VecDeque::new(),
             reader_waits: false,
             rejection: None,
+            refused: None,
             end_shown: false,
             last_request: false,
             tunnel_wakers: [None, None],
@@ -359,6 +362,7 @@ impl Gate {
                     }
                     Err((octets, rejection)) => {
                         at += octets;
+                        self.refused = Some(rejection);
                         self.phase = Phase::Broken(Fault::Rejected(rejection));
                     }
                 },
@@ -474,6 +478,7 @@ impl Gate {
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.note_tunnel_writer(cx);
         if let Some(rejection) = self.rejection.take().filter(|_| self.end_shown) {
+            self.refused = Some(rejection);
             self.output.append(&rejection.answer());
         }
         self.output.poll_shutdown(&mut self.io, cx)
@@ -483,6 +488,11 @@ impl Gate {
         if matches!(self.phase, Phase::Tunnel) {
             remember(&mut self.tunnel_wakers[1], cx);
         }
+    }
+
+    /// What was refused on this connection, asked for once.
+    pub(super) fn take_refused(&mut self) -> Option<Rejection> {
+        self.refused.take()
     }
 
     pub(super) fn next_request(&mut self) -> RequestNotes {

@@ -1,7 +1,7 @@
 //! Why a request is refused before any handler sees it, and the bare answer that it gets.
 
 use std::fmt::Write as _;
-use std::io;
+use std::{fmt, io};
 
 use http::StatusCode;
 
@@ -94,6 +94,44 @@ impl Rejection {
         }
         _ = write!(answer, "Date: {}\r\nServer: kestrel-rs\r\n\r\n{body}", date::now());
         answer.into_bytes()
+    }
+}
+
+/// What the log says of it.
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TlsOverHttp => "a TLS handshake on an endpoint without TLS",
+            Self::InvalidRequestLine => "invalid request line",
+            Self::UnrecognizedHttpVersion => "unrecognized HTTP version",
+            Self::Http2Preface => "HTTP/2 on an endpoint that does not speak it",
+            Self::Http1OnHttp2Endpoint => "HTTP/1 on an endpoint that speaks HTTP/2 only",
+            Self::RequestLineTooLong => "the request line is over max_request_line_size",
+            Self::InvalidRequestTarget => "invalid request target",
+            Self::OptionsMethodRequired => "the target * is for OPTIONS only",
+            Self::ConnectMethodRequired => "an authority as target is for CONNECT only",
+            Self::InvalidRequestHeader => "invalid header line",
+            Self::InvalidRequestHeadersNoCrLf => "the header does not end with CRLF",
+            Self::InvalidCharactersInHeaderName => "invalid characters in the name of a header",
+            Self::MalformedHeaders => "malformed headers",
+            Self::HeadersExceedMaxTotalSize => "the headers are over max_request_headers_total_size",
+            Self::TooManyHeaders => "the headers are over max_request_header_count",
+            Self::RequestHeadersTimeout => "the head did not come within request_headers_timeout",
+            Self::MissingHostHeader => "no Host header",
+            Self::MultipleHostHeaders => "several Host headers",
+            Self::InvalidHostHeader => "invalid Host header",
+            Self::InvalidContentLength => "invalid Content-Length",
+            Self::MultipleContentLengths => "several Content-Length headers",
+            Self::FinalTransferCodingNotChunked => "the last transfer coding is not chunked",
+            Self::ChunkedTwice => "chunked twice",
+            Self::LengthAndTransferCoding => "Content-Length beside Transfer-Encoding",
+            Self::LengthRequiredHttp10 => "POST or PUT of HTTP/1.0 without a length",
+            Self::BadChunkSizeData => "bad chunk size",
+            Self::BadChunkSuffix => "a chunk does not end with CRLF",
+            Self::BadChunkExtension => "bad chunk extension",
+            Self::ChunkExtensionsTooLong => "too many octets of chunk extensions",
+            Self::UnknownExpectation => "unknown Expect",
+        })
     }
 }
 
