@@ -18,6 +18,8 @@
 #![expect(clippy::print_stderr, reason = "a report is read beside the result")]
 
 mod addresses;
+#[cfg(feature = "test-util")]
+mod answers;
 mod certificate_forwarding;
 mod differences;
 mod facts;
