@@ -94,19 +94,15 @@ impl Answer {
     }
 
     /// Everything but an answer with a body of known length that is what its Content-Length says.
-    fn prepare_odd(
-        response: &mut Response,
-        method: &Method,
-        cx: &mut Context<'_>,
-    ) -> Result<Length, Broken> {
+    fn prepare_odd(response: &mut Response, method: &Method, cx: &mut Context<'_>) -> Result<Length, Broken> {
         let status = response.status();
         if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
             return Err(Broken::Unsent); // its client would wait for the answer
         }
         let mut length = content_length(response)?;
         let exact = response.body().size_hint().exact();
-        let tunnel = status == StatusCode::SWITCHING_PROTOCOLS
-            || *method == Method::CONNECT && status.is_success();
+        let tunnel =
+            status == StatusCode::SWITCHING_PROTOCOLS || *method == Method::CONNECT && status.is_success();
         if tunnel || matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT) {
             // A router says the length of whatever body there is; else the handler meant it.
             if length.is_some_and(|length| length > 0 && Some(length) != exact) {
@@ -114,7 +110,11 @@ impl Answer {
             }
             *response.body_mut() = Body::empty();
             response.headers_mut().remove(TRANSFER_ENCODING);
-            response.headers_mut().remove(CONTENT_LENGTH);
+            if status == StatusCode::RESET_CONTENT && !tunnel && *method != Method::HEAD {
+                response.headers_mut().insert(CONTENT_LENGTH, 0.into()); // HTTP/2 has it too
+            } else {
+                response.headers_mut().remove(CONTENT_LENGTH);
+            }
             return Ok(Length::Own);
         }
         if status == StatusCode::NOT_MODIFIED {

@@ -79,27 +79,27 @@ macro_rules! differences {
 
 #[rustfmt::skip]
 differences! {
-    "the recording has not all of the request",                                     0, 0, is_cut;
-    "there is no such status in `http`",                                            0, 0, has_no_status;
-    "a reason phrase of hyper is octets, and has no control characters",            0, 0, has_no_reason;
-    "a head that is gone cannot be touched in axum",                                0, 0, has_late_head;
-    "desync-after-500",                                                             0, 0, is_desync;
-    "nothing-sent",                                                                 0, 0, is_silent;
-    "an interim status is no answer: 500. Kestrel sends it, and its client waits",  0, 0, is_interim;
-    "after a 101 nothing is HTTP: it has no length and no body, and is the last",   0, 0, is_switching;
-    "a 2xx to CONNECT opens a tunnel (RFC 9110 section 9.3.6)",                     0, 0, is_tunnel;
-    "the server frames a body: a handler names its codings only",                   0, 0, has_transfer_encoding;
-    "`close` closes, and nothing else does (RFC 9112 section 9.6)",                 0, 0, has_connection;
-    "the body of an answer to HEAD is not asked for",                               0, 0, is_head_with_body;
-    "axum says the length of an empty body, to HEAD too",                           0, 0, is_head;
-    "a body where none may be is left out, and the connection goes on",             0, 0, has_forbidden_body;
-    "304: the length 0 is a router's word for the body that is not there",          0, 0, is_empty_304;
-    "what a handler does once its answer is whole is nothing to the client",        0, 0, goes_on_after_its_end;
-    "a header is looked at when it is sent, not when it is set",                    0, 0, overwrites_length;
-    "Date and Server are on each answer, and a header with no value is one",        0, 0, removes_default;
-    "no option takes the Server header off a refusal",                              0, 0, is_refusal_without_server;
-    "425 has its name here (RFC 8470)",                                             0, 0, is_too_early;
-    "hyper heeds the last Expect",                                                  0, 0, has_two_expectations;
+    "the recording has not all of the request",                                      3,   0, is_cut;
+    "there is no such status in `http`",                                             0,  25, has_no_status;
+    "a reason phrase of hyper is octets, and has no control characters",             0, 126, has_no_reason;
+    "a head that is gone cannot be touched in axum",                                28,   2, has_late_head;
+    "desync-after-500",                                                             14,   0, is_desync;
+    "nothing-sent",                                                                 42,  12, is_silent;
+    "an interim status is no answer: 500. Kestrel sends it, and its client waits",   0, 208, is_interim;
+    "after a 101 nothing is HTTP: it has no length and no body, and is the last",   11,   7, is_switching;
+    "a 2xx to CONNECT opens a tunnel (RFC 9110 section 9.3.6)",                     24,  22, is_tunnel;
+    "the server frames a body: a handler names its codings only",                   87,  27, has_transfer_encoding;
+    "`close` closes, and nothing else does (RFC 9112 section 9.6)",                 62,   0, has_connection;
+    "the body of an answer to HEAD is not asked for",                               20,   0, is_head_with_body;
+    "axum says the length of an empty body, to HEAD too",                           19,  31, is_head;
+    "a body where none may be is left out, and the connection goes on",              0,  14, has_forbidden_body;
+    "304: the length 0 is a router's word for the body that is not there",           1,   1, is_empty_304;
+    "what a handler does once its answer is whole is nothing to the client",        12,   0, goes_on_after_its_end;
+    "a header is looked at when it is sent, not when it is set",                     6,   0, overwrites_length;
+    "Date and Server are on each answer, and a header with no value is one",         1,   0, removes_default;
+    "no option takes the Server header off a refusal",                               4,   0, is_refusal_without_server;
+    "425 has its name here (RFC 8470)",                                              0,   1, is_too_early;
+    "hyper heeds the last Expect",                                                   1,   0, has_two_expectations;
 }
 
 fn steps(case: &Case) -> impl Iterator<Item = &Value> + Clone {
@@ -123,30 +123,38 @@ fn sets_header(case: &Case, header: &str) -> bool {
 
 /// The status that the handler sets, 200 by default.
 fn status(case: &Case) -> i64 {
-    steps(case).filter(|step| is_step(step, &["status"])).last().and_then(|step| step[1].as_i64()).unwrap_or(200)
+    steps(case)
+        .filter(|step| is_step(step, &["status"]))
+        .last()
+        .and_then(|step| step[1].as_i64())
+        .unwrap_or(200)
 }
 
 fn method(case: &Case) -> &str {
     let request = case.input["request"].as_str().and_then(|request| request.split(' ').next());
-    request.or(case.input["method"].as_str()).unwrap_or("GET")
+    let client = &case.input["client"][0];
+    let sent = client["send"].as_str().and_then(|request| request.split(' ').next());
+    let method = request.or(case.input["method"].as_str()).or(sent);
+    method.or(client["headers"]["fields"][0][1].as_str()).unwrap_or("GET")
 }
 
-const BODY: &[&str] = &["write", "write-unflushed", "start", "flush"];
+const BODY: &[&str] = &["write", "write!", "write-unflushed", "start", "flush"];
 
 fn is_cut(case: &Case) -> bool {
     !case.input["request"]["length"].is_null()
 }
 
-fn has_no_status(case: &Case) -> bool {
+pub(crate) fn has_no_status(case: &Case) -> bool {
     !(100..1000).contains(&status(case))
 }
 
-fn has_no_reason(case: &Case) -> bool {
+pub(crate) fn has_no_reason(case: &Case) -> bool {
     let is_bad = |c: char| !c.is_ascii() || c.is_ascii_control() && c != '\t';
-    steps(case).any(|step| is_step(step, &["reason"]) && step[1].as_str().is_none_or(|text| text.contains(is_bad)))
+    steps(case)
+        .any(|step| is_step(step, &["reason"]) && step[1].as_str().is_some_and(|text| text.contains(is_bad)))
 }
 
-fn has_late_head(case: &Case) -> bool {
+pub(crate) fn has_late_head(case: &Case) -> bool {
     let mut rest = steps(case).skip_while(|step| !is_step(step, &["write", "start", "flush", "complete"]));
     rest.any(|step| is_step(step, &["status", "reason", "header", "append", "content-length"]))
 }
@@ -157,47 +165,47 @@ fn is_desync(case: &Case) -> bool {
     raw.starts_with("HTTP/1.1 500 ") && !raw.ends_with("\r\n\r\n")
 }
 
-fn is_silent(case: &Case) -> bool {
+pub(crate) fn is_silent(case: &Case) -> bool {
     case.output["raw"] == "" && case.output["end"].is_null()
 }
 
-fn is_interim(case: &Case) -> bool {
+pub(crate) fn is_interim(case: &Case) -> bool {
     matches!(status(case), 100 | 102..200)
 }
 
-fn is_switching(case: &Case) -> bool {
+pub(crate) fn is_switching(case: &Case) -> bool {
     status(case) == 101
 }
 
-fn is_tunnel(case: &Case) -> bool {
+pub(crate) fn is_tunnel(case: &Case) -> bool {
     method(case) == "CONNECT" && (200..300).contains(&status(case))
 }
 
-fn has_transfer_encoding(case: &Case) -> bool {
+pub(crate) fn has_transfer_encoding(case: &Case) -> bool {
     sets_header(case, "transfer-encoding")
 }
 
-fn has_connection(case: &Case) -> bool {
+pub(crate) fn has_connection(case: &Case) -> bool {
     sets_header(case, "connection") && !is_head(case)
 }
 
-fn is_head_with_body(case: &Case) -> bool {
+pub(crate) fn is_head_with_body(case: &Case) -> bool {
     is_head(case) && has_step(case, BODY)
 }
 
-fn is_head(case: &Case) -> bool {
+pub(crate) fn is_head(case: &Case) -> bool {
     method(case) == "HEAD"
 }
 
-fn has_forbidden_body(case: &Case) -> bool {
+pub(crate) fn has_forbidden_body(case: &Case) -> bool {
     matches!(status(case), 204 | 205 | 304) && has_step(case, BODY)
 }
 
-fn is_empty_304(case: &Case) -> bool {
+pub(crate) fn is_empty_304(case: &Case) -> bool {
     status(case) == 304
 }
 
-fn goes_on_after_its_end(case: &Case) -> bool {
+pub(crate) fn goes_on_after_its_end(case: &Case) -> bool {
     let mut length = None;
     let mut written = 0;
     let mut whole = false;
@@ -273,11 +281,8 @@ impl Servers {
     }
 
     async fn replay_once(&self, case: &Case, request: &[u8]) -> Result<(), String> {
-        let server = if case.input["server_header"] == false {
-            &self.without_server_header
-        } else {
-            &self.ordinary
-        };
+        let server =
+            if case.input["server_header"] == false { &self.without_server_header } else { &self.ordinary };
         let mut connection = server.connect().await.map_err(|error| error.to_string())?;
         let mut came = Vec::new();
         // The server may refuse before it has read everything.
@@ -431,7 +436,9 @@ impl Script {
                     assert!(self.catches || read.is_ok(), "the body is bad");
                 }
                 Step::Throw => panic!("boom"),
-                Step::Abort => request.extensions().get::<Option<ConnectionInfo>>().cloned().flatten().unwrap().abort(),
+                Step::Abort => {
+                    request.extensions().get::<Option<ConnectionInfo>>().cloned().flatten().unwrap().abort()
+                }
                 Step::Upgrade => {
                     let upgrade = request.extensions_mut().remove::<OnUpgrade>();
                     assert!(upgrade.is_some(), "not a request that can be upgraded");
@@ -449,7 +456,10 @@ impl Script {
             self.steps.push_front(Step::WriteUnflushed(unflushed));
         }
         let (head, ()) = response.into_parts();
-        let bodiless = !self.steps.iter().any(|step| matches!(step, Step::Write(_) | Step::WriteUnflushed(_) | Step::Start));
+        let bodiless = !self
+            .steps
+            .iter()
+            .any(|step| matches!(step, Step::Write(_) | Step::WriteUnflushed(_) | Step::Start));
         let body = if bodiless {
             Body::empty()
         } else {
@@ -479,7 +489,10 @@ fn read_step(step: &Value) -> Result<Option<Step>, String> {
         "append" => Step::Append(name()?, value(2)?.ok_or("no value")?),
         "content-length" => {
             let length = step[1].to_string();
-            Step::Header(header::CONTENT_LENGTH, Some(HeaderValue::try_from(length).map_err(|e| e.to_string())?))
+            Step::Header(
+                header::CONTENT_LENGTH,
+                Some(HeaderValue::try_from(length).map_err(|e| e.to_string())?),
+            )
         }
         "write" => Step::Write(text(1).ok_or("no text")?),
         "write-unflushed" => Step::WriteUnflushed(text(1).ok_or("no text")?),
@@ -520,7 +533,10 @@ impl http_body::Body for Pieces {
     type Data = Bytes;
     type Error = String;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, String>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, String>>> {
         let this = &mut *self;
         let mut unflushed = String::new();
         loop {

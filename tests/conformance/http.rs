@@ -39,8 +39,15 @@ pub(crate) fn answers_and_rest<'a>(raw: &'a [u8], head: &[bool]) -> (Vec<Answer>
         let ([version, status, reason], headers) = parse_head(&rest[..end]);
         let status = status.parse().unwrap_or_default();
         rest = &rest[end + 4..];
-        let mut answer =
-            Answer { status, version, reason, body: Vec::new(), trailers: BTreeMap::new(), complete: true, headers };
+        let mut answer = Answer {
+            status,
+            version,
+            reason,
+            body: Vec::new(),
+            trailers: BTreeMap::new(),
+            complete: true,
+            headers,
+        };
         let chunked =
             answer.header("transfer-encoding").is_some_and(|v| v.to_ascii_lowercase().contains("chunked"));
         let length = answer.header("content-length").and_then(|v| v.parse::<usize>().ok());

@@ -33,4 +33,6 @@ mod limits;
 mod method_override;
 mod probes;
 mod recording;
+#[cfg(feature = "test-util")]
+mod request_features;
 mod support;

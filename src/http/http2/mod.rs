@@ -169,6 +169,12 @@ impl<S: App> Future for Exchange<S> {
             return Poll::Ready(Err(reset.error()));
         }
         let stream = this.stream.take();
+        if stream
+            .as_ref()
+            .is_some_and(|stream| stream.context.connection().is_some_and(ConnectionInfo::wants_abort))
+        {
+            return Poll::Ready(Err(StreamReset::aborted()));
+        }
         let mut response = Answer::prepare(response, this.method, cx);
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             response = Answer::server_error(response.headers(), false); // HTTP/2 has no such status
