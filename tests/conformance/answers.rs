@@ -19,7 +19,7 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use http_body::{Body as _, Frame};
+use http_body::Frame;
 use http_body_util::BodyExt;
 use hyper::ext::ReasonPhrase;
 use hyper::upgrade::OnUpgrade;
@@ -257,6 +257,11 @@ struct Servers {
 
 type SharedScript = Arc<Mutex<Script>>;
 
+/// A handler that panics poisons nothing that matters.
+fn lock(script: &SharedScript) -> MutexGuard<'_, Script> {
+    script.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Servers {
     fn start() -> Self {
         let script = SharedScript::default();
@@ -274,7 +279,7 @@ impl Servers {
         let throws = script.steps.iter().any(|step| matches!(step, Step::Throw));
         for failure in [Failure::Panic, Failure::Error].into_iter().take(if throws { 2 } else { 1 }) {
             script.failure = failure;
-            *self.script.lock().unwrap() = script.clone();
+            *lock(&self.script) = script.clone();
             self.replay_once(case, request).await.map_err(|what| format!("{failure:?}: {what}"))?;
         }
         Ok(())
@@ -284,17 +289,17 @@ impl Servers {
         let server =
             if case.input["server_header"] == false { &self.without_server_header } else { &self.ordinary };
         let mut connection = server.connect().await.map_err(|error| error.to_string())?;
-        let mut came = Vec::new();
+        let mut received = Vec::new();
         // The server may refuse before it has read everything.
         if let Some(then) = case.input["then"].as_str() {
             _ = connection.send(request).await;
-            _ = tokio::time::timeout(SILENCE, connection.read_buf(&mut came)).await;
+            _ = tokio::time::timeout(SILENCE, connection.read_buf(&mut received)).await;
             _ = connection.send([&latin1(then), SECOND].concat()).await;
         } else {
             _ = connection.send([request, SECOND].concat()).await;
         }
-        let end = read_to_end(&mut connection, &mut came).await;
-        compare(case, request, &came, end)
+        let end = read_to_end(&mut connection, &mut received).await;
+        compare(case, request, &received, end)
     }
 }
 
@@ -304,9 +309,9 @@ const SECOND_ANSWER: &[u8] = b"HTTP/1.1 298 Second\r\n";
 const SILENCE: Duration = Duration::from_millis(400);
 
 /// Reads until the connection ends, or nothing comes any more.
-async fn read_to_end(connection: &mut TestConnection, came: &mut Vec<u8>) -> &'static str {
+async fn read_to_end(connection: &mut TestConnection, received: &mut Vec<u8>) -> &'static str {
     loop {
-        match tokio::time::timeout(Duration::from_millis(1500), connection.read_buf(came)).await {
+        match tokio::time::timeout(Duration::from_millis(1500), connection.read_buf(received)).await {
             Ok(Ok(0)) => return "closed",
             Ok(Ok(_)) => {}
             Ok(Err(_)) => return "reset",
@@ -315,9 +320,9 @@ async fn read_to_end(connection: &mut TestConnection, came: &mut Vec<u8>) -> &'s
     }
 }
 
-fn compare(case: &Case, request: &[u8], came: &[u8], end: &str) -> Result<(), String> {
-    let second = find(came, SECOND_ANSWER);
-    let first = &came[..second.unwrap_or(came.len())];
+fn compare(case: &Case, request: &[u8], received: &[u8], end: &str) -> Result<(), String> {
+    let second = find(received, SECOND_ANSWER);
+    let first = &received[..second.unwrap_or(received.len())];
     let recorded = latin1(case.output["raw"].as_str().unwrap_or_default());
     let head = [request.starts_with(b"HEAD ")];
     let (ours, rest) = answers_and_rest(first, &head);
@@ -419,7 +424,7 @@ impl Script {
     }
 
     /// Carries out the steps of the head; those of the body are left.
-    async fn head(&mut self, request: &mut Request) -> Response {
+    async fn head(&mut self, info: &ConnectionInfo, request: &mut Request) -> Response {
         let mut response = Response::new(());
         let mut unflushed = String::new();
         while let Some(step) = self.steps.pop_front() {
@@ -436,9 +441,7 @@ impl Script {
                     assert!(self.catches || read.is_ok(), "the body is bad");
                 }
                 Step::Throw => panic!("boom"),
-                Step::Abort => {
-                    request.extensions().get::<Option<ConnectionInfo>>().cloned().flatten().unwrap().abort()
-                }
+                Step::Abort => info.abort(),
                 Step::Upgrade => {
                     let upgrade = request.extensions_mut().remove::<OnUpgrade>();
                     assert!(upgrade.is_some(), "not a request that can be upgraded");
@@ -507,20 +510,15 @@ fn read_step(step: &Value) -> Result<Option<Step>, String> {
     }))
 }
 
-async fn handle(
-    info: Option<ConnectionInfo>,
-    State(script): State<SharedScript>,
-    mut request: Request,
-) -> Response {
+async fn handle(info: ConnectionInfo, State(script): State<SharedScript>, mut request: Request) -> Response {
     if request.uri().path() == "/second" {
         let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::from_u16(298).unwrap();
+        *response.status_mut() = StatusCode::from_u16(298).expect("it is one");
         response.extensions_mut().insert(ReasonPhrase::from_static(b"Second"));
         return response;
     }
-    request.extensions_mut().insert(info);
-    let mut script = std::mem::take(&mut *script.lock().unwrap());
-    script.head(&mut request).await
+    let mut script = std::mem::take(&mut *lock(&script));
+    script.head(&info, &mut request).await
 }
 
 /// What of a script comes after the head.

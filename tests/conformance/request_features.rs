@@ -218,7 +218,8 @@ fn has_length_0(case: &Case) -> bool {
 
 fn has_odd_fields(case: &Case) -> bool {
     let fields = case.input["client"][0]["headers"]["fields"].as_array().into_iter().flatten();
-    { fields }.any(|field| matches!(name(field), ":protocol" | "upgrade" | "connection" | "transfer-encoding"))
+    { fields }
+        .any(|field| matches!(name(field), ":protocol" | "upgrade" | "connection" | "transfer-encoding"))
 }
 
 fn leaves_body(case: &Case) -> bool {
@@ -566,7 +567,7 @@ const SILENCE: Duration = Duration::from_millis(350);
 
 async fn http1(case: &Case, server: &TestServer) -> Result<(), String> {
     let mut connection = server.connect().await.map_err(|error| error.to_string())?;
-    let mut came = Vec::new();
+    let mut received = Vec::new();
     let mut head = Vec::new();
     for step in case.input["client"].as_array().into_iter().flatten() {
         let text = step["send"].as_str().unwrap_or_default();
@@ -574,7 +575,7 @@ async fn http1(case: &Case, server: &TestServer) -> Result<(), String> {
         _ = connection.send(latin1(text)).await;
     }
     let (end, how) = loop {
-        match tokio::time::timeout(SILENCE, connection.read_buf(&mut came)).await {
+        match tokio::time::timeout(SILENCE, connection.read_buf(&mut received)).await {
             Ok(Ok(0)) => break ("closed", "fin"),
             Ok(Ok(_)) => {}
             Ok(Err(_)) => break ("closed", "reset"),
@@ -582,10 +583,15 @@ async fn http1(case: &Case, server: &TestServer) -> Result<(), String> {
         }
     };
     let recorded = &case.output["connection"];
-    let (ours, rest) = answers_and_rest(&came, &head);
-    assert!(rest.is_empty(), "{}: octets that are no answer: {}", case.id, String::from_utf8_lossy(&came));
+    let (ours, rest) = answers_and_rest(&received, &head);
+    assert!(
+        rest.is_empty(),
+        "{}: octets that are no answer: {}",
+        case.id,
+        String::from_utf8_lossy(&received)
+    );
     let theirs = recorded["responses"].as_array().cloned().unwrap_or_default();
-    let say = |what: &str| format!("{what}: {:?}, recorded {recorded}", String::from_utf8_lossy(&came));
+    let say = |what: &str| format!("{what}: {:?}, recorded {recorded}", String::from_utf8_lossy(&received));
     check(ours.len() == theirs.len(), || say("other answers"))?;
     for (ours, theirs) in ours.iter().zip(&theirs) {
         check(ours.status == theirs["status"] && ours.reason == theirs["reason"], || say("status line"))?;
