@@ -37,6 +37,9 @@ pub(crate) enum ErrorKind {
     Bind,
     /// An option has a value that it cannot have, or two options contradict each other.
     Option,
+    /// A certificate or its key cannot be read, or is not one that a server can use.
+    #[cfg(feature = "tls")]
+    Certificate,
 }
 
 impl Error {
@@ -62,6 +65,12 @@ impl Error {
     /// Whether an option has a value that it cannot have.
     pub fn is_option(&self) -> bool {
         self.0.kind == ErrorKind::Option
+    }
+
+    /// Whether a certificate or its key could not be read, or cannot be used by a server.
+    #[cfg(feature = "tls")]
+    pub fn is_certificate(&self) -> bool {
+        self.0.kind == ErrorKind::Certificate
     }
 }
 

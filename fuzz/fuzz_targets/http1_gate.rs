@@ -14,7 +14,9 @@ thread_local! {
 fuzz_target!(|input: &[u8]| {
     let Some((&choice, octets)) = input.split_first() else { return };
     RUNTIME.with_borrow(|runtime| {
-        if let Err(difference) = runtime.block_on(kestrel_rs::fuzzing::agrees_with_hyper(octets, choice & 1 == 1)) {
+        if let Err(difference) =
+            runtime.block_on(kestrel_rs::fuzzing::agrees_with_hyper(octets, choice & 1 == 1))
+        {
             panic!("{difference}");
         }
     });

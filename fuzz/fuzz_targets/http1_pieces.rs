@@ -17,12 +17,13 @@ thread_local! {
 }
 
 async fn answers(octets: &[u8], piece: usize) -> String {
-    let app = Router::new().fallback(|body: Result<Bytes, axum::extract::rejection::BytesRejection>| async move {
-        match body {
-            Ok(body) => format!("{} octets", body.len()),
-            Err(_) => "broken".to_owned(),
-        }
-    });
+    let app =
+        Router::new().fallback(|body: Result<Bytes, axum::extract::rejection::BytesRejection>| async move {
+            match body {
+                Ok(body) => format!("{} octets", body.len()),
+                Err(_) => "broken".to_owned(),
+            }
+        });
     let server = TestServer::builder(app).protocols(kestrel_rs::Protocols::HTTP1).start();
     let mut client = server.connect().await.unwrap();
     for piece in octets.chunks(piece) {
@@ -35,7 +36,11 @@ async fn answers(octets: &[u8], piece: usize) -> String {
     let answers = client.read_to_end().await.unwrap_or_default();
     // Neither the time of day nor whether the body had begun to come is what is compared.
     let answers = answers.replace("HTTP/1.1 100 Continue\r\n\r\n", "");
-    answers.lines().filter(|line| !line.to_ascii_lowercase().starts_with("date:")).collect::<Vec<_>>().join("\n")
+    answers
+        .lines()
+        .filter(|line| !line.to_ascii_lowercase().starts_with("date:"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fuzz_target!(|input: &[u8]| {
@@ -45,10 +50,13 @@ fuzz_target!(|input: &[u8]| {
             let whole = answers(octets, octets.len().max(1)).await;
             // hyper writes its names in lower case, the gate does not.
             for line in whole.lines().filter(|line| line.starts_with("HTTP/1.1 4")) {
-                let own = ["400", "405", "408", "413", "414", "431"].iter().any(|status| line.contains(status));
+                let own =
+                    ["400", "405", "408", "413", "414", "431"].iter().any(|status| line.contains(status));
                 assert!(own, "{line}");
             }
-            for head in whole.split("HTTP/1.1 ").filter(|head| head.starts_with("400") || head.starts_with("431")) {
+            for head in
+                whole.split("HTTP/1.1 ").filter(|head| head.starts_with("400") || head.starts_with("431"))
+            {
                 assert!(head.contains("Content-Length: 0"), "hyper refused what it was shown: {head}");
             }
             // A body that ends early is answered or not, as the end of the stream is seen before or after.

@@ -6,8 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
+use http::Extensions;
 use tokio_util::sync::CancellationToken;
 
+use super::TlsInfo;
+use crate::telemetry::About;
 use crate::transport::ResetOnDrop;
 
 /// What is known of the connection that a request came on, and how to end it.
@@ -49,6 +52,11 @@ struct Shared {
     closed: Event,
     /// What counts this connection against a limit; let go of when it is upgraded.
     slots: Mutex<Vec<Slot>>,
+    tls: OnceLock<TlsInfo>,
+    /// Client and server, as a proxy in front has said them.
+    proxied: OnceLock<Box<(SocketAddr, SocketAddr)>>,
+    /// What layers and handlers keep with the connection.
+    items: Mutex<Extensions>,
 }
 
 /// A place that a connection takes up under a limit; freed when it is dropped.
@@ -79,6 +87,9 @@ impl ConnectionInfo {
             close_requested: Event::default(),
             closed: Event::default(),
             slots: Mutex::default(),
+            tls: OnceLock::new(),
+            proxied: OnceLock::new(),
+            items: Mutex::default(),
         };
         Self(Arc::new(shared), None)
     }
@@ -96,12 +107,62 @@ impl ConnectionInfo {
 
     /// The address that the client connected to; `None` on a Unix socket.
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.0.local
+        self.0.proxied.get().map(|proxied| proxied.1).or(self.0.local)
     }
 
-    /// The address of the client, or of the proxy before it; `None` on a Unix socket.
+    /// The address of the client, or of the proxy before it; `None` on a Unix socket. With a
+    /// [`ProxyProtocolLayer`](super::ProxyProtocolLayer) it is what a trusted proxy says.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
-        self.1.or(self.0.remote)
+        self.1.or_else(|| self.0.proxied.get().map(|proxied| proxied.0)).or(self.0.remote)
+    }
+
+    /// The address of who is at the other end of the socket, whatever it says of its client;
+    /// `None` on a Unix socket.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.0.remote
+    }
+
+    /// What the TLS handshake came to; `None` before it, and on a connection without TLS.
+    pub fn tls(&self) -> Option<&TlsInfo> {
+        self.0.tls.get()
+    }
+
+    /// Whether the connection is one of TLS.
+    pub fn is_https(&self) -> bool {
+        self.0.tls.get().is_some()
+    }
+
+    /// Keeps a value with the connection, for the layers and requests that come later; returns the
+    /// one of this type that was there before.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use kestrel_rs::connection::{self, Connection, Next};
+    /// use kestrel_rs::{ConnectionInfo, Endpoint};
+    ///
+    /// #[derive(Clone)]
+    /// struct Region(&'static str);
+    ///
+    /// let endpoint = Endpoint::any_ip(80).layer(connection::from_fn(
+    ///     async |connection: Connection, next: Next| {
+    ///         connection.info().insert(Region("eu"));
+    ///         next.run(connection).await
+    ///     },
+    /// ));
+    ///
+    /// async fn handler(connection: ConnectionInfo) -> &'static str {
+    ///     connection.get::<Region>().map_or("nowhere", |region| region.0)
+    /// }
+    /// # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(handler));
+    /// ```
+    pub fn insert<T: Clone + Send + Sync + 'static>(&self, value: T) -> Option<T> {
+        lock(&self.0.items).insert(value)
+    }
+
+    /// The value of this type that is [kept](Self::insert) with the connection.
+    pub fn get<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
+        lock(&self.0.items).get().cloned()
     }
 
     /// The endpoint that accepted this connection, as text: `http://127.0.0.1:5000`.
@@ -149,6 +210,16 @@ impl ConnectionInfo {
         self.0.closed.has_fired()
     }
 
+    #[cfg(feature = "tls")]
+    pub(crate) fn set_tls(&self, tls: TlsInfo) {
+        // A connection inside another one's TLS keeps what the outer one said.
+        let _ = self.0.tls.set(tls);
+    }
+
+    pub(crate) fn set_proxied(&self, client: SocketAddr, server: SocketAddr) {
+        let _ = self.0.proxied.set(Box::new((client, server)));
+    }
+
     pub(crate) fn wants_abort(&self) -> bool {
         self.0.wishes.abort.load(Ordering::Acquire)
     }
@@ -181,6 +252,16 @@ impl ConnectionInfo {
         if let Some(driver) = driver {
             driver.wake();
         }
+    }
+}
+
+impl About for ConnectionInfo {
+    fn id(&self) -> &dyn fmt::Display {
+        &self.0.id
+    }
+
+    fn endpoint(&self) -> &str {
+        &self.0.endpoint
     }
 }
 

@@ -26,10 +26,30 @@
 //! ));
 //! # let _ = endpoint; Ok(()) }
 //! ```
+//!
+//! After TLS a layer can ask what was agreed on. This one serves only who has agreed on
+//! AES-256:
+//!
+//! ```
+//! use kestrel_rs::connection::{self, Connection, Next};
+//! use kestrel_rs::{BoxError, Endpoint};
+//!
+//! let strong = connection::from_fn(async |connection: Connection, next: Next| {
+//!     match connection.info().tls().map(|tls| tls.cipher_suite()) {
+//!         Some(suite) if suite.contains("AES_256_GCM") => next.run(connection).await,
+//!         suite => Err(BoxError::from(format!("not strong enough: {suite:?}"))),
+//!     }
+//! });
+//! // .tls(options) comes before it
+//! let endpoint = Endpoint::any_ip(443).layer(strong);
+//! ```
 
 mod from_fn;
 mod info;
 mod limit;
+mod logging;
+mod proxy_protocol;
+mod tls_info;
 
 use std::fmt;
 
@@ -43,6 +63,11 @@ pub use from_fn::{FromFn, FromFnLayer, Next, from_fn};
 pub(crate) use info::Event;
 pub use info::{ConnectionId, ConnectionInfo};
 pub use limit::{ConnectionLimit, ConnectionLimitLayer};
+pub use logging::{ConnectionLogging, ConnectionLoggingLayer, LoggedIo};
+pub use proxy_protocol::{ProxyProtocol, ProxyProtocolLayer};
+#[cfg(feature = "tls")]
+pub(crate) use tls_info::Inner as TlsInfoInner;
+pub use tls_info::{TlsInfo, TlsVersion};
 
 /// A connection service with its type erased: what an endpoint's layers are stacked from.
 pub type BoxConnectionService = BoxCloneSyncService<Connection, (), BoxError>;

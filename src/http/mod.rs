@@ -16,6 +16,7 @@ use std::task::{Context, Poll};
 use axum::body::Body;
 use axum::response::Response;
 use http::Request;
+use tokio::io::AsyncWrite;
 use tokio::sync::{mpsc, oneshot};
 use tower::Service;
 
@@ -23,6 +24,7 @@ use crate::connection::{BoxIo, Connection};
 use crate::error::BoxError;
 use crate::limits::Limits;
 use crate::protocols::Protocols;
+use crate::telemetry::events;
 pub use http1::GuardedStream;
 use rules::Rules;
 use upgrade::UpgradeLimit;
@@ -47,12 +49,18 @@ impl<S> App for S where
 pub(crate) struct HttpProtocol<S> {
     app: S,
     rules: Arc<Rules>,
+    rules_over_tls: Arc<Rules>,
     upgrades: Arc<UpgradeLimit>,
 }
 
 impl<S: App> HttpProtocol<S> {
     pub(crate) fn new(app: S, limits: &Limits, protocols: Protocols, upgrades: Arc<UpgradeLimit>) -> Self {
-        Self { app, rules: Arc::new(Rules::new(limits, protocols)), upgrades }
+        Self {
+            app,
+            rules: Arc::new(Rules::new(limits, protocols)),
+            rules_over_tls: Arc::new(Rules::for_http1_over_tls(limits)),
+            upgrades,
+        }
     }
 }
 
@@ -67,13 +75,20 @@ impl<S: App> Service<Connection<BoxIo>> for HttpProtocol<S> {
 
     fn call(&mut self, connection: Connection<BoxIo>) -> ServeHttp<S> {
         let (io, info) = connection.into_parts();
-        ServeHttp::Http1(http1::Driver::new(
-            io,
-            info,
-            self.app.clone(),
-            self.rules.clone(),
-            self.upgrades.clone(),
-        ))
+        let rules = match info.tls() {
+            None => &self.rules,
+            Some(tls) if tls.alpn() == Some(b"h2") => {
+                let read = bytes::BytesMut::new();
+                let connection = http2::serve(io, read, info, self.app.clone(), self.rules.clone());
+                return ServeHttp::Http2(Box::pin(connection));
+            }
+            Some(tls) if !tls.protocols().contains(Protocols::HTTP1) => {
+                events::no_http2_by_alpn(&info);
+                return ServeHttp::Refused(io);
+            }
+            Some(_) => &self.rules_over_tls,
+        };
+        ServeHttp::Http1(http1::Driver::new(io, info, self.app.clone(), rules.clone(), self.upgrades.clone()))
     }
 }
 
@@ -81,12 +96,14 @@ impl<S: App> Service<Connection<BoxIo>> for HttpProtocol<S> {
 #[derive(Clone)]
 pub(crate) struct HandOver {
     rules: Arc<Rules>,
+    rules_over_tls: Arc<Rules>,
     to: mpsc::Sender<GuardedStream>,
 }
 
 impl HandOver {
     pub(crate) fn new(limits: &Limits, protocols: Protocols, to: mpsc::Sender<GuardedStream>) -> Self {
-        Self { rules: Arc::new(Rules::new(limits, protocols)), to }
+        let rules = Arc::new(Rules::new(limits, protocols));
+        Self { rules, rules_over_tls: Arc::new(Rules::for_http1_over_tls(limits)), to }
     }
 }
 
@@ -100,9 +117,11 @@ impl Service<Connection<BoxIo>> for HandOver {
     }
 
     fn call(&mut self, connection: Connection<BoxIo>) -> Self::Future {
-        let Self { rules, to } = self.clone();
+        let Self { rules, rules_over_tls, to } = self.clone();
         Box::pin(async move {
             let (io, info) = connection.into_parts();
+            let http1_over_tls = info.tls().is_some_and(|tls| tls.alpn() != Some(b"h2"));
+            let rules = if http1_over_tls { rules_over_tls } else { rules };
             let (dropped, gone) = oneshot::channel();
             // Nobody takes it once the other server has stopped.
             let _ = to.send(GuardedStream::new(io, info, rules, dropped)).await;
@@ -112,10 +131,12 @@ impl Service<Connection<BoxIo>> for HandOver {
     }
 }
 
-/// A connection being served. It begins as HTTP/1, whose gate sees the preface of HTTP/2.
+/// A connection being served. In clear it begins as HTTP/1, whose gate sees the preface of HTTP/2.
 pub(crate) enum ServeHttp<S: App> {
     Http1(http1::Driver<S>),
     Http2(Pin<Box<dyn Future<Output = ()> + Send>>),
+    /// No version of HTTP was agreed on.
+    Refused(BoxIo),
 }
 
 impl<S: App> Future for ServeHttp<S> {
@@ -131,6 +152,7 @@ impl<S: App> Future for ServeHttp<S> {
                         *self = Self::Http2(Box::pin(connection));
                     }
                 },
+                Self::Refused(io) => return Pin::new(io).poll_shutdown(cx).map(|_| Ok(())),
                 Self::Http2(connection) => return connection.as_mut().poll(cx).map(Ok),
             }
         }

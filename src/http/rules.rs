@@ -10,6 +10,8 @@ use crate::protocols::Protocols;
 pub(crate) struct Rules {
     pub(crate) http1: bool,
     pub(crate) http2: bool,
+    /// The connection is inside TLS.
+    pub(crate) secure: bool,
     pub(crate) head: HeadRules,
     pub(crate) max_line: usize,
     pub(crate) keep_alive: Option<Duration>,
@@ -35,6 +37,12 @@ const READ_AHEAD: usize = 16 * 1024;
 const SLACK: usize = 16;
 
 impl Rules {
+    /// For HTTP/1 inside TLS, where ALPN has said that it is spoken: there is no preface to look
+    /// for.
+    pub(crate) fn for_http1_over_tls(limits: &Limits) -> Self {
+        Self { secure: true, ..Self::new(limits, Protocols::HTTP1) }
+    }
+
     pub(crate) fn new(limits: &Limits, protocols: Protocols) -> Self {
         let head = limits.max_request_line_size + limits.max_request_headers_total_size + SLACK;
         let buffer = limits.max_request_buffer_size.unwrap_or(READ_AHEAD);
@@ -42,6 +50,7 @@ impl Rules {
         Self {
             http1: protocols.contains(Protocols::HTTP1),
             http2: protocols.contains(Protocols::HTTP2),
+            secure: false,
             head: HeadRules::new(limits),
             max_line: limits.max_request_line_size,
             keep_alive: limits.keep_alive_timeout,

@@ -93,6 +93,11 @@ impl Address {
         Self { kind, https }
     }
 
+    #[cfg(feature = "tls")]
+    pub(super) fn with_https(self) -> Self {
+        Self { https: true, ..self }
+    }
+
     /// What it stands for.
     pub fn kind(&self) -> &AddressKind {
         &self.kind

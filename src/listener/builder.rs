@@ -76,9 +76,10 @@ impl Builder {
             self.check(endpoint)?;
         }
         let limits = Arc::new(self.limits);
+        let layers = self.endpoints.iter().map(Endpoint::all_layers).collect::<Result<Vec<_>, _>>()?;
         let mut addresses = Vec::with_capacity(self.endpoints.len());
         let mut endpoints = Vec::with_capacity(self.endpoints.len());
-        for endpoint in self.endpoints {
+        for (endpoint, layers) in self.endpoints.into_iter().zip(layers) {
             let (address, sockets) = bind(&endpoint, &self.socket_options)?;
             let name = Arc::<str>::from(address.to_string());
             let limits = endpoint.limits.map_or_else(|| Arc::clone(&limits), Arc::new);
@@ -87,8 +88,7 @@ impl Builder {
                 name: Arc::clone(&name),
                 limits: Arc::clone(&limits),
                 protocols: endpoint.protocols,
-                layers: endpoint.layers.clone(),
-                https: address.is_https(),
+                layers: layers.clone(),
             }));
             addresses.push(address);
         }
@@ -97,11 +97,9 @@ impl Builder {
 
     fn check(&self, endpoint: &Endpoint) -> Result<(), Error> {
         endpoint.check()?;
+        endpoint.check_https()?;
         let address = endpoint.address();
         let wrong = |what: String| Err(Error::new(ErrorKind::Option, format!("{address}: {what}")));
-        if address.is_https() {
-            return wrong("this build has no TLS; use http".to_owned());
-        }
         let options = endpoint.socket_options.as_ref().unwrap_or(&self.socket_options);
         let limits = endpoint.limits.as_ref().unwrap_or(&self.limits);
         match limits.check().and_then(|()| options.check()) {

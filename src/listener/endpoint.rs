@@ -14,6 +14,8 @@ use crate::connection::{BoxConnectionService, Connection, wrap};
 use crate::error::{BoxError, Error, ErrorKind};
 use crate::limits::Limits;
 use crate::protocols::Protocols;
+#[cfg(feature = "tls")]
+use crate::tls::{TlsLayer, TlsOptions};
 
 /// An address to listen on, and what is special about it: protocols, limits, connection layers.
 ///
@@ -27,14 +29,14 @@ use crate::protocols::Protocols;
 /// | [`protocols`](Self::protocols) | HTTP/1.1 and HTTP/2 |
 /// | [`limits`](Self::limits) | those of the [`Builder`](super::Builder::limits) |
 /// | [`layer`](Self::layer) | none |
+/// | `tls` | none: plain HTTP; an `https` address needs it |
 /// | [`socket_options`](Self::socket_options) | those of the [`Builder`](super::Builder::socket_options) |
 /// | [`unix_mode`](Self::unix_mode) | what the umask of the process leaves |
 ///
 /// # Differences from Kestrel
 ///
 /// A file that a dead server left at the path of a Unix socket is replaced, and its mode can be
-/// set; in Kestrel the address is "in use", and the mode is fixed. This build has no TLS: an
-/// `https` address can be read, not bound.
+/// set; in Kestrel the address is "in use", and the mode is fixed.
 ///
 /// # Example
 ///
@@ -57,6 +59,12 @@ pub struct Endpoint {
     pub(super) protocols: Protocols,
     pub(super) limits: Option<Limits>,
     pub(super) layers: ConnectionLayers,
+    /// TLS, and how many of the layers are before it.
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<(usize, TlsOptions)>,
+    /// `tls` was called more than once.
+    #[cfg(feature = "tls")]
+    tls_twice: bool,
     pub(super) socket_options: Option<SocketOptions>,
     pub(super) unix_mode: Option<u32>,
 }
@@ -202,6 +210,31 @@ impl Endpoint {
         self
     }
 
+    /// Speaks TLS here, and makes the address `https`. It takes its place among the
+    /// [layers](Self::layer): those added before see ciphertext, those added after plaintext.
+    ///
+    /// What is wrong with the options, and a second call, is an error at `bind`.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use kestrel_rs::connection::ConnectionLimitLayer;
+    /// use kestrel_rs::{Endpoint, TlsOptions};
+    ///
+    /// fn endpoint(tls: TlsOptions) -> Endpoint {
+    ///     Endpoint::any_ip(443)
+    ///         .layer(ConnectionLimitLayer::new(5_000)) // no handshake for those it refuses
+    ///         .tls(tls)
+    /// }
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, options: TlsOptions) -> Self {
+        self.tls_twice |= self.tls.is_some();
+        self.tls = Some((self.layers.0.len(), options));
+        self.address = self.address.with_https();
+        self
+    }
+
     /// How the sockets are set up, in place of all of the listener's options; default: the
     /// listener's.
     pub fn socket_options(mut self, options: SocketOptions) -> Self {
@@ -236,10 +269,41 @@ impl Endpoint {
                 return wrong("unix_mode: only a Unix socket made here has a file".to_owned());
             }
         }
+        #[cfg(feature = "tls")]
+        if self.tls_twice {
+            return wrong("tls: an endpoint has one TLS; remove one of the two calls".to_owned());
+        }
         match self.limits.as_ref().map(Limits::check) {
             Some(Err(error)) => wrong(error.to_string()),
             _ => Ok(()),
         }
+    }
+
+    /// The layers with TLS at its place, made for this endpoint.
+    #[cfg_attr(not(feature = "tls"), expect(clippy::unnecessary_wraps, reason = "TLS may be wrong"))]
+    pub(crate) fn all_layers(&self) -> Result<ConnectionLayers, Error> {
+        #[cfg(feature = "tls")]
+        if let Some((place, options)) = &self.tls {
+            let tls = TlsLayer::new(options.clone(), self.protocols).map_err(|error| {
+                Error::new(ErrorKind::Option, format!("{}: {error}", self.address)).with_source(error)
+            })?;
+            let mut layers = self.layers.clone();
+            layers.0.insert(*place, Arc::new(move |service| wrap(&tls, service)));
+            return Ok(layers);
+        }
+        Ok(self.layers.clone())
+    }
+
+    /// An https address needs TLS.
+    pub(super) fn check_https(&self) -> Result<(), Error> {
+        #[cfg(feature = "tls")]
+        let has_tls = self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        let has_tls = false;
+        if self.address.is_https() && !has_tls {
+            return Err(Error::new(ErrorKind::Option, format!("{}: {NO_TLS}", self.address)));
+        }
+        Ok(())
     }
 
     fn new(address: Address) -> Self {
@@ -249,11 +313,20 @@ impl Endpoint {
             protocols: Protocols::default(),
             limits: None,
             layers: ConnectionLayers::default(),
+            #[cfg(feature = "tls")]
+            tls: None,
+            #[cfg(feature = "tls")]
+            tls_twice: false,
             socket_options: None,
             unix_mode: None,
         }
     }
 }
+
+#[cfg(feature = "tls")]
+const NO_TLS: &str = "an https address needs a certificate; give one with `.tls(TlsOptions::new(Certificate::from_pem_files(\"cert.pem\", \"key.pem\")?))`, or use http";
+#[cfg(not(feature = "tls"))]
+const NO_TLS: &str = "this build has no TLS; turn the cargo feature `tls` on, or use http";
 
 impl FromStr for Endpoint {
     type Err = Error;

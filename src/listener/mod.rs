@@ -107,5 +107,4 @@ pub(crate) struct BoundEndpoint {
     pub(crate) limits: Arc<Limits>,
     pub(crate) protocols: Protocols,
     pub(crate) layers: ConnectionLayers,
-    pub(crate) https: bool,
 }

@@ -11,7 +11,7 @@ use http::{Extensions, StatusCode};
 
 use super::forwarded_headers::ForwardedRemote;
 use super::{LimitState, reset, synchronous_io, trailers};
-use crate::connection::{ConnectionId, ConnectionInfo, Event};
+use crate::connection::{ConnectionId, ConnectionInfo, Event, TlsInfo};
 
 /// Everything that the server knows of a request and its handler may ask, and what the request's
 /// layers and its extractors share: one allocation a request.
@@ -177,6 +177,57 @@ impl IntoResponse for NotServedByKestrel {
     fn into_response(self) -> Response {
         (StatusCode::INTERNAL_SERVER_ERROR, self.to_string()).into_response()
     }
+}
+
+/// The connection is not one of TLS, or the request did not come through kestrel-rs.
+///
+/// # Example
+///
+/// ```
+/// use axum::response::IntoResponse;
+/// use kestrel_rs::request::NoTls;
+///
+/// // A handler behind plain HTTP too takes an `Option<TlsInfo>` instead.
+/// async fn answer(rejection: NoTls) -> u16 {
+///     rejection.into_response().status().as_u16() // 500
+/// }
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct NoTls;
+
+impl fmt::Display for NoTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("this request did not come over TLS; take an `Option<TlsInfo>` where that may be")
+    }
+}
+
+impl std::error::Error for NoTls {}
+
+impl IntoResponse for NoTls {
+    fn into_response(self) -> Response {
+        (StatusCode::INTERNAL_SERVER_ERROR, self.to_string()).into_response()
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for TlsInfo {
+    type Rejection = NoTls;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, NoTls> {
+        tls(parts).ok_or(NoTls)
+    }
+}
+
+impl<S: Sync> OptionalFromRequestParts<S> for TlsInfo {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
+        Ok(tls(parts))
+    }
+}
+
+fn tls(parts: &Parts) -> Option<TlsInfo> {
+    parts.extensions.get::<RequestContext>()?.connection()?.tls().cloned()
 }
 
 macro_rules! extract {

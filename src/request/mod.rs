@@ -1,7 +1,8 @@
 //! What stands around your app, and what a handler can ask of its request.
 //!
-//! Each layer here also works alone, under `axum::serve` or any other server. The default stack has only
-//! [`DefaultHeadersLayer`]; the others are for you to add. Where several are, this is their order, the outermost first:
+//! Each layer here also works alone, under `axum::serve` or any other server. [`serve`](crate::serve) puts some of
+//! them around every app; `server/pipeline.rs` in the source is the list. The others are for you to add. Where several
+//! are, this is their order, the outermost first:
 //!
 //! ```
 //! use axum::{Router, routing::get};
@@ -57,7 +58,7 @@ pub use certificate_forwarding::{
     CertificateForwarding, CertificateForwardingLayer, ForwardedClientCertificate,
 };
 pub(crate) use context::RequestContext;
-pub use context::{NotServedByKestrel, RequestAborted, RequestId};
+pub use context::{NoTls, NotServedByKestrel, RequestAborted, RequestId};
 pub use default_headers::{DefaultHeaders, DefaultHeadersLayer};
 pub use forwarded_headers::{ForwardedHeaders, ForwardedHeadersLayer, IpNetwork};
 pub use host_filtering::{AllowedHosts, HostFilteringLayer};

@@ -9,25 +9,64 @@ use std::path::Path;
 
 use http::{HeaderName, StatusCode};
 
-use crate::connection::ConnectionInfo;
+use super::About;
 
 /// Over the limit for connections.
-pub(crate) fn connection_rejected(connection: &ConnectionInfo) {
+pub(crate) fn connection_rejected(connection: &dyn About) {
     tracing::debug!(target: "kestrel_rs::connections", id = %connection.id(), endpoint = connection.endpoint(), "connection rejected: too many");
 }
 
 /// A connection ended in a way that its protocol does not have.
-pub(crate) fn connection_failed(connection: &ConnectionInfo, error: &dyn std::fmt::Display) {
+pub(crate) fn connection_failed(connection: &dyn About, error: &dyn Display) {
     tracing::debug!(target: "kestrel_rs::connections", id = %connection.id(), endpoint = connection.endpoint(), %error, "connection failed");
 }
 
+/// An endpoint that speaks only HTTP/2, and a TLS client that did not ask for it.
+pub(crate) fn no_http2_by_alpn(connection: &dyn About) {
+    tracing::debug!(target: "kestrel_rs::connections", id = %connection.id(), endpoint = connection.endpoint(), "connection closed: only HTTP/2 is spoken here, and the client did not ask for it (ALPN)");
+}
+
+/// Whether anybody wants to see the octets of connections.
+pub(crate) fn octets_are_wanted() -> bool {
+    tracing::enabled!(target: "kestrel_rs::connection_logging", tracing::Level::DEBUG)
+}
+
+/// What a connection reads or writes, as text in hex and ASCII.
+pub(crate) fn octets(connection: &dyn About, name: &str, what: &str, length: usize, dump: &dyn Display) {
+    tracing::debug!(target: "kestrel_rs::connection_logging", id = %connection.id(), endpoint = connection.endpoint(), name, "{what}[{length}]{dump}");
+}
+
+/// A TLS handshake did not come to its end. What a client can cause is never more than debug.
+#[cfg(feature = "tls")]
+pub(crate) fn tls_handshake_failed(connection: &dyn About, error: &dyn Display) {
+    tracing::debug!(target: "kestrel_rs::connections", id = %connection.id(), endpoint = connection.endpoint(), %error, "TLS handshake failed");
+}
+
+/// The time for a TLS handshake is over.
+#[cfg(feature = "tls")]
+pub(crate) fn tls_handshake_timed_out(connection: &dyn About) {
+    tracing::debug!(target: "kestrel_rs::connections", id = %connection.id(), endpoint = connection.endpoint(), "TLS handshake timed out");
+}
+
+/// Plain HTTP on a TLS endpoint.
+#[cfg(feature = "tls")]
+pub(crate) fn http_over_tls_port(connection: &dyn About) {
+    tracing::debug!(target: "kestrel_rs::connections", id = %connection.id(), endpoint = connection.endpoint(), "plain HTTP on an https endpoint");
+}
+
+/// A name that no client's can be equal to.
+#[cfg(feature = "tls")]
+pub(crate) fn server_name_in_punycode(name: &str) {
+    tracing::warn!(target: "kestrel_rs::tls", name, "server names are compared in Unicode: this one, in punycode, matches nothing; write it in Unicode");
+}
+
 /// The client took its answer too slowly and was cut.
-pub(crate) fn response_too_slow(connection: &ConnectionInfo) {
+pub(crate) fn response_too_slow(connection: &dyn About) {
     tracing::debug!(target: "kestrel_rs::connections", id = %connection.id(), endpoint = connection.endpoint(), "response slower than the minimum data rate");
 }
 
 /// An endpoint cannot accept for now.
-pub(crate) fn accept_failed(endpoint: &str, error: &std::io::Error) {
+pub(crate) fn accept_failed(endpoint: &str, error: &io::Error) {
     tracing::error!(target: "kestrel_rs", endpoint, %error, "cannot accept connections; trying again in a second");
 }
 
@@ -128,4 +167,51 @@ pub(crate) fn body_failed(error: &dyn Display) {
 /// A handler set headers that HTTP/2 does not have.
 pub(crate) fn connection_headers_dropped(header: &HeaderName) {
     tracing::debug!(target: "kestrel_rs", %header, "a header of HTTP/1 was left out of a response over HTTP/2");
+}
+
+/// Browsers look at the alternative names only.
+#[cfg(feature = "tls")]
+pub(crate) fn certificate_without_names(certificate: &dyn Display, subject: &dyn Display) {
+    tracing::warn!(target: "kestrel_rs::tls", %certificate, %subject, "the certificate has no subject alternative name; clients will not accept it for any host name");
+}
+
+#[cfg(feature = "tls")]
+pub(crate) fn certificate_expired(certificate: &dyn Display, subject: &dyn Display, since: &dyn Display) {
+    tracing::warn!(target: "kestrel_rs::tls", %certificate, %subject, %since, "the certificate has expired; clients will not accept it");
+}
+
+#[cfg(feature = "tls")]
+pub(crate) fn certificate_not_yet_valid(
+    certificate: &dyn Display,
+    subject: &dyn Display,
+    from: &dyn Display,
+) {
+    tracing::warn!(target: "kestrel_rs::tls", %certificate, %subject, %from, "the certificate is not valid yet; clients will not accept it");
+}
+
+/// Certificates beside the server's own that do not lead from it to an authority.
+#[cfg(feature = "tls")]
+pub(crate) fn certificates_unrelated(certificate: &dyn Display, count: usize) {
+    tracing::warn!(target: "kestrel_rs::tls", %certificate, count, "certificates that are no issuers of the server's are not sent");
+}
+
+#[cfg(feature = "tls")]
+pub(crate) fn certificate_reloaded(certificate: &dyn std::fmt::Debug) {
+    tracing::info!(target: "kestrel_rs::tls", ?certificate, "certificate changed; new connections get the new one");
+}
+
+/// The files of a certificate changed and cannot be used as they are.
+#[cfg(feature = "tls")]
+pub(crate) fn certificate_not_reloaded(error: &dyn std::fmt::Debug) {
+    tracing::warn!(target: "kestrel_rs::tls", ?error, "the certificate's files changed, but cannot be used; going on with the certificate loaded before");
+}
+
+#[cfg(feature = "tls")]
+pub(crate) fn development_certificate_created(path: &Path) {
+    tracing::info!(target: "kestrel_rs::tls", path = %path.display(), "created a development certificate for localhost; browsers warn of it until you trust it");
+}
+
+#[cfg(feature = "tls")]
+pub(crate) fn development_certificate_unusable(path: &Path, reason: &dyn Display) {
+    tracing::debug!(target: "kestrel_rs::tls", path = %path.display(), %reason, "the development certificate cannot be used");
 }

@@ -1,6 +1,6 @@
 //! A server in memory, for your tests: no port, exact octets, and time that may stand still.
 //!
-//! A [`TestServer`] serves an app as [`serve`](crate::serve) does, with every guard on, over
+//! A [`TestServer`] serves an app as [`serve`] does, with every guard on, over
 //! connections in memory. In a test with paused time (`#[tokio::test(start_paused = true)]`) a
 //! timeout of two minutes passes in a millisecond.
 //!
@@ -46,7 +46,7 @@ use tower::{Layer, Service};
 use crate::connection::{BoxConnectionService, Connection};
 use crate::error::BoxError;
 use crate::limits::Limits;
-use crate::listener::{BoundEndpoint, ConnectionLayers, KestrelListener};
+use crate::listener::{BoundEndpoint, Endpoint, KestrelListener};
 use crate::protocols::Protocols;
 use crate::server::{HttpService, serve};
 use crate::transport::{Bound, MemoryConnector, MemoryStream, memory_socket};
@@ -85,9 +85,9 @@ pub struct Builder<S> {
     app: S,
     limits: Limits,
     protocols: Protocols,
-    layers: ConnectionLayers,
     shutdown_timeout: Option<Duration>,
     default_layers: bool,
+    endpoint: Endpoint,
 }
 
 impl TestServer {
@@ -102,9 +102,9 @@ impl TestServer {
             app,
             limits: Limits::default(),
             protocols: Protocols::default(),
-            layers: ConnectionLayers::default(),
             shutdown_timeout: Some(Duration::from_secs(30)),
             default_layers: true,
+            endpoint: Endpoint::any_ip(0),
         }
     }
 
@@ -178,7 +178,15 @@ impl<S: HttpService> Builder<S> {
             + Sync
             + 'static,
     {
-        self.layers.push(layer);
+        self.endpoint = self.endpoint.layer(layer);
+        self
+    }
+
+    /// Speaks TLS, as [`Endpoint::tls`](crate::Endpoint::tls). [`TestServer::connect`] gives the
+    /// stream to shake hands on.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, options: crate::TlsOptions) -> Self {
+        self.endpoint = self.endpoint.tls(options);
         self
     }
 
@@ -198,19 +206,22 @@ impl<S: HttpService> Builder<S> {
     ///
     /// # Panics
     ///
-    /// If a limit has a value that it cannot have.
+    /// If a limit, or an option of TLS, has a value that it cannot have.
     pub fn start(self) -> TestServer {
         if let Err(error) = self.limits.check() {
             panic!("{error}");
         }
+        let endpoint = self.endpoint.protocols(self.protocols);
         let (connector, socket) = memory_socket();
         let endpoint = BoundEndpoint {
             bound: Bound::Memory(socket),
             name: "memory".into(),
             limits: Arc::new(self.limits),
             protocols: self.protocols,
-            layers: self.layers,
-            https: false,
+            layers: match endpoint.all_layers() {
+                Ok(layers) => layers,
+                Err(error) => panic!("{error}"),
+            },
         };
         let stop = CancellationToken::new();
         let mut server = serve(self.app)

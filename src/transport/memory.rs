@@ -42,6 +42,7 @@ impl MemorySocket {
         }
     }
 
+    #[expect(clippy::unused_self, reason = "as every socket")]
     pub(super) fn local_addr(&self) -> SocketAddr {
         ADDRESS
     }

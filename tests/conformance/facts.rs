@@ -158,7 +158,7 @@ async fn replay(
             }
             _ => Err("no such option here".to_owned()),
         };
-        report.note(case.id, result);
+        report.note(case.id, case.input, result);
     }
     report.finish();
 }
@@ -203,6 +203,7 @@ impl Server {
     }
 
     #[cfg(feature = "test-util")]
+    #[expect(clippy::unnecessary_wraps, reason = "without the feature there is none")]
     fn in_memory(values: HeaderValues) -> Option<Self> {
         let seen = LastSeen::default();
         let app: Router = Router::new().fallback(note).with_state(Arc::clone(&seen));

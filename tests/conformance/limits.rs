@@ -16,7 +16,7 @@ fn options_have_kestrels_defaults_and_refuse_what_it_refuses() {
     let mut report = Report::new(FILE, &[""], Elsewhere::No);
     for case in cases {
         let result = judge(&case);
-        report.note(case.id, result);
+        report.note(case.id, case.input, result);
     }
     report.finish();
 }

@@ -15,6 +15,7 @@
 //! | `KESTREL_PROBE_TARGET=HOST:PORT,HOST:SHORTPORT` | probe a server that is already running, the real Kestrel too |
 //! | `KESTREL_FACTS_TARGET=HOST:PORT` | replay the requests against such a server: statuses only |
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 #![expect(clippy::print_stderr, reason = "a report is read beside the result")]
 
 mod addresses;
@@ -35,4 +36,8 @@ mod probes;
 mod recording;
 #[cfg(feature = "test-util")]
 mod request_features;
+#[cfg(feature = "tls")]
+mod sni;
 mod support;
+#[cfg(feature = "tls")]
+mod tls;

@@ -57,6 +57,7 @@ async fn every_probe_gets_the_answer_that_kestrel_gave() {
         };
         report.note(
             id,
+            Value::Null,
             match here {
                 Ok(here) if agrees(&here) => Ok(()),
                 Ok(here) => {

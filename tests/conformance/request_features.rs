@@ -44,9 +44,9 @@ async fn requests_have_what_kestrel_gives_them() {
         check(not_replayed(case).is_none(), || "not replayed".to_owned())?;
         *lock(&run) = Run::new(&case.input["handler"]);
         if case.input["protocol"] == "h2" {
-            http2(case, &server).await?
+            http2(case, &server).await?;
         } else {
-            http1(case, &server).await?
+            http1(case, &server).await?;
         }
         compare_steps(case, &std::mem::take(&mut lock(&run).results))
     })
@@ -508,33 +508,35 @@ impl Reader {
     }
 }
 
+/// The steps that give something, or fail.
+const GIVE: &[&str] = &[
+    "read",
+    "read-all",
+    "read-all!",
+    "aborted",
+    "can-be-cancelled",
+    "trace-id",
+    "is-upgradable",
+    "can-have-body",
+    "request-header",
+    "request-content-length",
+    "max-body",
+    "set-max-body",
+    "set-max-body!",
+    "request-rate",
+    "set-request-rate",
+    "response-rate",
+    "set-response-rate",
+    "abort",
+    "request-close",
+];
+
 /// Compares what the steps gave that were carried out, here and there.
 fn compare_steps(case: &Case, ours: &Results) -> Result<(), String> {
     let mut ours = ours.iter();
     let theirs = case.output["requests"][0]["steps"].as_array().into_iter().flatten();
     let given = |step: &&Value| {
         let name = name(&step["op"]);
-        const GIVE: &[&str] = &[
-            "read",
-            "read-all",
-            "read-all!",
-            "aborted",
-            "can-be-cancelled",
-            "trace-id",
-            "is-upgradable",
-            "can-have-body",
-            "request-header",
-            "request-content-length",
-            "max-body",
-            "set-max-body",
-            "set-max-body!",
-            "request-rate",
-            "set-request-rate",
-            "response-rate",
-            "set-response-rate",
-            "abort",
-            "request-close",
-        ];
         GIVE.contains(&name)
     };
     for theirs in { theirs }.filter(given) {

@@ -71,7 +71,8 @@ pub(crate) struct Report {
     /// The ids that were judged begin with one of these.
     groups: &'static [&'static str],
     agree: usize,
-    differ: Vec<(String, String)>,
+    /// Id, input, and what differs.
+    differ: Vec<(String, Value, String)>,
     /// Whether every row of the table has to cover as many cases as it says.
     counted: bool,
 }
@@ -85,10 +86,10 @@ impl Report {
     }
 
     /// Notes how a case came out: `Err` says what was recorded and what is.
-    pub(crate) fn note(&mut self, id: impl Into<String>, result: Result<(), String>) {
+    pub(crate) fn note(&mut self, id: impl Into<String>, input: Value, result: Result<(), String>) {
         match result {
             Ok(()) => self.agree += 1,
-            Err(what) => self.differ.push((id.into(), what)),
+            Err(what) => self.differ.push((id.into(), input, what)),
         }
     }
 
@@ -99,13 +100,13 @@ impl Report {
             .filter(|row| row.recording == self.file)
             .filter(|row| {
                 let fixed = row.cases.split('*').next().unwrap_or_default();
-                self.groups.iter().any(|group| fixed.starts_with(group))
+                fixed.is_empty() || self.groups.iter().any(|group| fixed.starts_with(group))
             })
             .collect();
         let mut covered = vec![0; rows.len()];
         let mut wrong = Vec::new();
-        for (id, what) in &self.differ {
-            match rows.iter().position(|row| row.covers(id)) {
+        for (id, input, what) in &self.differ {
+            match rows.iter().position(|row| row.covers(id, input)) {
                 Some(row) => {
                     covered[row] += 1;
                     if !self.counted {

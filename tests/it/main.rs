@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
+mod architecture;
+#[cfg(feature = "tls")]
+mod certificates;
 #[cfg(feature = "test-util")]
 mod connections;
 #[cfg(feature = "test-util")]
@@ -15,6 +18,8 @@ mod listener;
 #[cfg(feature = "test-util")]
 mod pipeline;
 #[cfg(feature = "test-util")]
+mod proxy_protocol;
+#[cfg(feature = "test-util")]
 mod rejections;
 #[cfg(feature = "test-util")]
 mod reset;
@@ -26,6 +31,8 @@ mod support;
 mod synchronous_io;
 #[cfg(feature = "test-util")]
 mod timeouts;
+#[cfg(all(feature = "test-util", feature = "tls"))]
+mod tls;
 #[cfg(feature = "test-util")]
 mod trailers;
 #[cfg(feature = "test-util")]

@@ -57,6 +57,7 @@ enum Stage<S: App> {
 
 /// What a connection waits for, as far as time matters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(clippy::enum_variant_names, reason = "they are read as `Waits::ForRequest`")]
 enum Waits {
     /// For us.
     ForHandler,
@@ -153,7 +154,7 @@ impl<S: App> Driver<S> {
                         Ok(Arrival::End) => Stage::Closing,
                         Ok(Arrival::Http2) => {
                             self.stage = Stage::Done;
-                            return Poll::Ready(self.take_stream());
+                            return Poll::Ready(Some(self.take_stream()));
                         }
                         Err(_) => Stage::Done,
                     };
@@ -302,11 +303,11 @@ impl<S: App> Driver<S> {
         }
     }
 
-    fn take_stream(&mut self) -> Option<Outcome> {
+    fn take_stream(&mut self) -> Outcome {
         let mut state = self.shared.lock();
         let ended = Gate::new(BoxIo::new(tokio::io::empty()), self.rules.clone());
         let (io, read) = std::mem::replace(&mut state.gate, ended).into_stream();
-        Some(Outcome::Http2(io, read))
+        Outcome::Http2(io, read)
     }
 
     /// Ends everything at once. Who still holds a part of the connection finds it ended.
@@ -348,10 +349,17 @@ fn poll_around_hyper(state: &mut State, cx: &mut Context<'_>, gone: &mut bool) -
     if state.gate.reader_waits && state.gate.is_at_head() && state.unread.take().is_some() {
         again = true; // hyper has read it all, and says so only at the next request
     }
-    if state.current.is_some() && !state.gate.reader_waits && !*gone {
-        if let Poll::Ready(result) = state.gate.poll_gone(cx) {
-            result?;
-            *gone = true;
+    if state.current.is_some()
+        && !state.gate.reader_waits
+        && !*gone
+        && let Poll::Ready(result) = state.gate.poll_gone(cx)
+    {
+        result?;
+        *gone = true;
+        if state.gate.is_truncated() {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        if state.gate.client_is_gone() {
             state.client_gone();
         }
     }

@@ -104,16 +104,16 @@ impl RequestNotes {
         if self.hidden_expect {
             request.headers_mut().insert(EXPECT, HeaderValue::from_static("100-continue"));
         }
-        if let Some(length) = &self.dropped_length {
-            if let Entry::Vacant(entry) = request.headers_mut().entry(X_CONTENT_LENGTH) {
-                entry.insert(HeaderValue::clone(length));
-            }
+        if let Some(length) = &self.dropped_length
+            && let Entry::Vacant(entry) = request.headers_mut().entry(X_CONTENT_LENGTH)
+        {
+            entry.insert(HeaderValue::clone(length));
         }
-        if self.asks.has(Asks::NORMALIZE) {
-            if let Some(uri) = target::normalize(request.uri()) {
-                let original = std::mem::replace(request.uri_mut(), uri);
-                request.extensions_mut().insert(OriginalUri(original));
-            }
+        if self.asks.has(Asks::NORMALIZE)
+            && let Some(uri) = target::normalize(request.uri())
+        {
+            let original = std::mem::replace(request.uri_mut(), uri);
+            request.extensions_mut().insert(OriginalUri(original));
         }
     }
 }

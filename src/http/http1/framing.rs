@@ -155,10 +155,6 @@ impl BodyFraming {
         Ok(Advance { octets: at, done: self.state == State::Done })
     }
 
-    pub(crate) fn is_done(&self) -> bool {
-        self.state == State::Done
-    }
-
     /// Octets so far of chunk sizes, extensions and their line ends: they count to the largest body. Trailers do not.
     pub(crate) fn framing_octets(&self) -> u64 {
         self.framing_octets
@@ -410,7 +406,7 @@ mod tests {
         let mut framing = BodyFraming::new(&HeadParser::default().advance(head, &rules).unwrap().unwrap());
         assert_eq!(framing.advance(b"abc", &rules), Ok(Advance { octets: 3, done: false }));
         assert_eq!(framing.advance(b"deGET", &rules), Ok(Advance { octets: 2, done: true }));
-        assert!(framing.is_done());
+        assert!(framing.state == State::Done);
     }
 
     #[test]

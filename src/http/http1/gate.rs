@@ -31,10 +31,12 @@ use super::answers::Method;
 use super::framing::BodyFraming;
 use super::head::{Asks, BodyLength, EmptyLines, Head, HeadParser};
 use super::output::Output;
+use super::preface::{Sniffed, sniff};
 use super::rejection::{Fault, Rejection};
 use crate::http::rules::Rules;
 use crate::transport::BoxIo;
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the stream")]
 pub(crate) struct Gate {
     pub(super) io: BoxIo,
     pub(super) rules: Arc<Rules>,
@@ -48,6 +50,8 @@ pub(crate) struct Gate {
     passed: usize,
     /// The stream has ended; what is in `held` still counts.
     eof: bool,
+    /// It has ended without the word that TLS has for it: the client is gone, or somebody cut it.
+    truncated: bool,
     /// Before the next request.
     empty_lines: EmptyLines,
     /// What hyper does not carry over, for each request that it was given and has not served yet.
@@ -115,16 +119,6 @@ pub(super) enum Arrival {
     End,
 }
 
-enum Sniffed {
-    Http1,
-    Http2,
-    /// Too early to tell, or refused.
-    TooShort,
-}
-
-/// The client preface of RFC 9113 section 3.4.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
 /// How much is read at a time when hyper does not read into its own buffer: on the stack, so that
 /// a connection that says nothing costs no memory.
 const CHUNK: usize = 4 * 1024;
@@ -141,6 +135,7 @@ impl Gate {
             held: BytesMut::new(),
             passed: 0,
             eof: false,
+            truncated: false,
             empty_lines: EmptyLines::default(),
             requests: VecDeque::new(),
             reader_waits: false,
@@ -216,7 +211,7 @@ impl Gate {
                 continue;
             }
             let start = buf.filled().len();
-            ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+            ready!(self.poll_read_io(cx, buf))?;
             if buf.filled().len() == start {
                 self.eof = true;
                 continue;
@@ -255,37 +250,14 @@ impl Gate {
     /// Which version of HTTP the connection begins with.
     fn sniff(&mut self) -> Sniffed {
         let first = matches!(self.phase, Phase::Head(_)) && self.is_first_request() && self.passed == 0;
-        if !first || self.held.is_empty() {
+        // Inside TLS a client has ALPN to ask for HTTP/2: its preface gets a 505, as Kestrel's.
+        if !first || self.held.is_empty() || self.rules.secure {
             return Sniffed::Http1;
         }
-        let seen = self.held.len().min(PREFACE.len());
-        if self.held[..seen] == PREFACE[..seen] && !self.eof {
-            if seen == PREFACE.len() {
-                if self.rules.http2 {
-                    return Sniffed::Http2;
-                }
-                self.reject(Rejection::Http2Preface);
-            }
-            return Sniffed::TooShort;
-        }
-        if self.rules.http1 {
-            return Sniffed::Http1;
-        }
-        // Whoever speaks HTTP/1 to an endpoint of HTTP/2 gets words; anybody else hyper's GOAWAY.
-        match memchr::memchr(b'\n', &self.held[..self.held.len().min(self.rules.max_line)]) {
-            Some(end)
-                if self.held[..end]
-                    .trim_ascii_end()
-                    .rsplit(|octet| *octet == b' ')
-                    .next()
-                    .is_some_and(|version| version.starts_with(b"HTTP/1.")) =>
-            {
-                self.reject(Rejection::Http1OnHttp2Endpoint);
-                Sniffed::TooShort
-            }
-            None if self.held.len() < self.rules.max_line && !self.eof => Sniffed::TooShort,
-            _ => Sniffed::Http2,
-        }
+        sniff(&self.held, self.eof, &self.rules).unwrap_or_else(|rejection| {
+            self.reject(rejection);
+            Sniffed::TooShort
+        })
     }
 
     /// While a handler runs and hyper does not read: sees the client go.
@@ -315,10 +287,21 @@ impl Gate {
     fn poll_read_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut space = [MaybeUninit::uninit(); CHUNK];
         let mut buf = ReadBuf::uninit(&mut space);
-        ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf))?;
+        ready!(self.poll_read_io(cx, &mut buf))?;
         self.eof = buf.filled().is_empty();
         self.held.extend_from_slice(buf.filled());
         Poll::Ready(Ok(()))
+    }
+
+    /// An end without TLS's word for it is an end: HTTP/1 knows by itself what is missing.
+    fn poll_read_io(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match ready!(Pin::new(&mut self.io).poll_read(cx, buf)) {
+            Err(error) if self.rules.secure && error.kind() == io::ErrorKind::UnexpectedEof => {
+                self.truncated = true;
+                Poll::Ready(Ok(()))
+            }
+            result => Poll::Ready(result),
+        }
     }
 
     /// Looks at what is held; afterwards `passed` says how much of it may pass.
@@ -517,6 +500,16 @@ impl Gate {
 
     pub(super) fn is_at_eof(&self) -> bool {
         self.eof
+    }
+
+    /// Whether the client has ended its side in a way that says that it does not wait any more. The
+    /// end of TLS (`close_notify`) only says that it will not send more.
+    pub(super) fn client_is_gone(&self) -> bool {
+        self.truncated || self.eof && !self.rules.secure
+    }
+
+    pub(super) fn is_truncated(&self) -> bool {
+        self.truncated
     }
 
     pub(super) fn is_tunnel(&self) -> bool {

@@ -53,6 +53,7 @@ pub struct GuardedStream {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::enum_variant_names, reason = "they are read as `Waits::ForRequest`")]
 enum Waits {
     ForHandler,
     ForRequest,
@@ -178,10 +179,10 @@ impl GuardedStream {
             }
             *unanswered = unanswered.saturating_sub(ended);
             self.served += ended;
-            if ended > 0 || upgraded.is_some() {
-                if let Some(reader) = self.reader.take() {
-                    reader.wake();
-                }
+            if (ended > 0 || upgraded.is_some())
+                && let Some(reader) = self.reader.take()
+            {
+                reader.wake();
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Whatever passes here, hyper takes and frames alike: held against the real one.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends, and fuzzing is one")]
+
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 

@@ -15,6 +15,7 @@ mod host;
 pub(crate) mod hyper_tests;
 mod octets;
 mod output;
+mod preface;
 mod rejection;
 mod shared;
 mod target;

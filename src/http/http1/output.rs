@@ -16,6 +16,7 @@ use crate::transport::BoxIo;
 /// hyper flushes after each answer. Here a flush succeeds at once, and the driver writes what has
 /// been gathered after each poll of hyper: one write for all answers of one poll. In a tunnel, and
 /// where nobody drives, a flush is a flush.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the stream")]
 pub(super) struct Output {
     gathered: Vec<u8>,
     /// How much of `gathered` has been written.

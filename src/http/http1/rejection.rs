@@ -1,5 +1,6 @@
 //! Why a request is refused before any handler sees it, and the bare answer that it gets.
 
+use std::fmt::Write as _;
 use std::io;
 
 use http::StatusCode;
@@ -86,16 +87,17 @@ impl Rejection {
         if !body.is_empty() {
             answer.push_str("Content-Type: text/plain\r\n");
         }
-        answer += &format!("Content-Length: {}\r\nConnection: close\r\n", body.len());
+        // Writing to a string does not fail.
+        _ = write!(answer, "Content-Length: {}\r\nConnection: close\r\n", body.len());
         if let Some(allow) = self.allow() {
-            answer += &format!("Allow: {allow}\r\n");
+            _ = write!(answer, "Allow: {allow}\r\n");
         }
-        answer += &format!("Date: {}\r\nServer: kestrel-rs\r\n\r\n{body}", date::now());
+        _ = write!(answer, "Date: {}\r\nServer: kestrel-rs\r\n\r\n{body}", date::now());
         answer.into_bytes()
     }
 }
 
-/// A GOAWAY frame: last stream 0, HTTP_1_1_REQUIRED (RFC 9113 section 6.8).
+/// A GOAWAY frame: last stream 0, `HTTP_1_1_REQUIRED` (RFC 9113 section 6.8).
 const HTTP_1_1_REQUIRED: [u8; 17] = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xd];
 
 const WRONG_VERSION: &str = "An HTTP/1.x request was sent to an HTTP/2 only endpoint.";

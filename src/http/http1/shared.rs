@@ -94,7 +94,9 @@ impl AsyncRead for GateStream {
         let mut state = self.0.lock();
         let result = state.gate.poll_read(cx, buf);
         if state.gate.is_at_eof() {
-            state.client_gone();
+            if state.gate.client_is_gone() {
+                state.client_gone();
+            }
             let incomplete =
                 matches!(&result, Poll::Ready(Err(e)) if e.kind() == io::ErrorKind::UnexpectedEof);
             if incomplete && !state.answer_begun {

@@ -240,10 +240,10 @@ impl http_body::Body for AnswerBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let frame = ready!(Pin::new(&mut self.answer).poll_frame(cx));
-        if frame.is_none() {
-            if let Some(stream) = &mut self.stream {
-                stream.complete = true;
-            }
+        if frame.is_none()
+            && let Some(stream) = &mut self.stream
+        {
+            stream.complete = true;
         }
         Poll::Ready(frame)
     }

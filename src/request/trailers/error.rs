@@ -1,3 +1,5 @@
+//! Why a trailer cannot be sent, or is not there yet.
+
 use std::fmt;
 
 use axum::response::{IntoResponse, Response};

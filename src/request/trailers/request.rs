@@ -1,3 +1,5 @@
+//! Trailers of a request.
+
 use std::fmt;
 use std::pin::Pin;
 use std::sync::LazyLock;

@@ -1,3 +1,5 @@
+//! Trailers of a response.
+
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,0 +1,155 @@
+//! TLS as a connection layer.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tower::{Layer, Service};
+
+use super::TlsOptions;
+use super::config::Configs;
+use super::handshake::handshake;
+use super::options::Source;
+use crate::connection::Connection;
+use crate::error::{Error, ErrorKind};
+use crate::protocols::Protocols;
+
+/// Speaks TLS with the client; what comes after sees what is inside.
+///
+/// [`Endpoint::tls`](crate::Endpoint::tls) puts it among the layers of an endpoint. The handshake
+/// is done in the connection's own task, so a slow one delays nobody. One that fails is logged at
+/// debug.
+///
+/// # Example
+///
+/// ```
+/// use kestrel_rs::Protocols;
+/// use kestrel_rs::connection::BoxConnectionService;
+/// use kestrel_rs::tls::{TlsLayer, TlsOptions};
+/// use tower::Layer;
+///
+/// fn with_tls(
+///     service: BoxConnectionService,
+///     options: TlsOptions,
+/// ) -> Result<BoxConnectionService, kestrel_rs::Error> {
+///     let layer = TlsLayer::new(options, Protocols::default())?;
+///     Ok(BoxConnectionService::new(layer.layer(service)))
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct TlsLayer {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) options: TlsOptions,
+    /// `None` if a resolver makes them.
+    pub(super) configs: Option<Configs>,
+    /// Those of the endpoint.
+    pub(super) protocols: Protocols,
+}
+
+impl TlsLayer {
+    /// With these options; `protocols` are offered by ALPN where the options do not say others.
+    pub fn new(options: TlsOptions, protocols: Protocols) -> Result<Self, Error> {
+        options.check_timeout()?;
+        let configs = match options.source {
+            Source::Resolver(_) if !options.names.is_empty() => {
+                let what = "a resolver decides for every name; add names to the options that it gives";
+                return Err(Error::new(ErrorKind::Option, what));
+            }
+            Source::Resolver(_) => None,
+            _ => Some(Configs::new(&options, protocols)?),
+        };
+        Ok(Self { shared: Arc::new(Shared { options, configs, protocols }) })
+    }
+}
+
+impl<S> Layer<S> for TlsLayer {
+    type Service = Tls<S>;
+
+    fn layer(&self, inner: S) -> Tls<S> {
+        Tls { inner, shared: Arc::clone(&self.shared) }
+    }
+}
+
+/// The service of [`TlsLayer`].
+///
+/// # Example
+///
+/// See [`TlsLayer`].
+#[derive(Clone, Debug)]
+pub struct Tls<S> {
+    inner: S,
+    shared: Arc<Shared>,
+}
+
+impl<S> Service<Connection> for Tls<S>
+where
+    S: Service<Connection, Response = ()> + Clone,
+{
+    type Response = ();
+    type Error = S::Error;
+    type Future = TlsFuture<S>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, connection: Connection) -> TlsFuture<S> {
+        // The service that is ready is used, a fresh clone stays.
+        let clone = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, clone);
+        let handshake = Box::pin(handshake(Arc::clone(&self.shared), connection));
+        TlsFuture { state: State::Handshake { handshake, inner } }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// The future of [`Tls`].
+    pub struct TlsFuture<S: Service<Connection>> {
+        #[pin]
+        state: State<S, S::Future>,
+    }
+}
+
+pin_project_lite::pin_project! {
+    #[project = StateProjection]
+    enum State<S, F> {
+        // In a box, which is gone when the handshake is: the connection may live for long.
+        Handshake { handshake: Pin<Box<dyn Future<Output = Option<Connection>> + Send>>, inner: S },
+        Served { #[pin] future: F },
+    }
+}
+
+impl<S> Future for TlsFuture<S>
+where
+    S: Service<Connection, Response = ()>,
+{
+    type Output = Result<(), S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        loop {
+            match state.as_mut().project() {
+                StateProjection::Handshake { handshake, inner } => {
+                    let Some(connection) = ready!(handshake.as_mut().poll(cx)) else {
+                        return Poll::Ready(Ok(()));
+                    };
+                    let future = inner.call(connection);
+                    state.set(State::Served { future });
+                }
+                StateProjection::Served { future } => return future.poll(cx),
+            }
+        }
+    }
+}
+
+impl<S: Service<Connection>> fmt::Debug for TlsFuture<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsFuture").finish_non_exhaustive()
+    }
+}

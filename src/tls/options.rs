@@ -1,0 +1,432 @@
+//! What an endpoint's TLS is set to.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rustls::ServerConfig;
+
+use super::config::{Configs, is_cipher_suite};
+use super::wrong_protocol::PlainHttp;
+use super::{Certificate, ClientCertificates, ClientHello, ClientTrust};
+use crate::connection::{ConnectionInfo, TlsVersion};
+use crate::error::{BoxError, Error, ErrorKind};
+use crate::protocols::Protocols;
+
+/// How an endpoint speaks TLS: certificates, versions, who must show a certificate of its own.
+///
+/// # Defaults
+///
+/// | option | default |
+/// |---|---|
+/// | [`versions`](Self::versions) | TLS 1.2 and 1.3 |
+/// | [`cipher_suites`](Self::cipher_suites) | all that rustls has; all of them have forward secrecy |
+/// | [`client_certificates`](Self::client_certificates) | [`Ignore`](ClientCertificates::Ignore) |
+/// | [`client_trust`](Self::client_trust) | what the [system](ClientTrust::system) trusts |
+/// | [`handshake_timeout`](Self::handshake_timeout) | 10 s |
+/// | [`protocols`](Self::protocols) | those of the endpoint |
+/// | sessions | resumed, never across names, with tickets whose keys change every 6 hours; client certificates are verified again |
+/// | plain HTTP | answered with a 400 in words |
+///
+/// # Differences from Kestrel
+///
+/// The end of a connection is announced (`close_notify`), and a refusal in the handshake says why
+/// (an alert). The certificate given to [`new`](Self::new) serves every name that no other entry
+/// is for, unless [`refuse_unknown_names`](Self::refuse_unknown_names) is set. A session is never
+/// resumed under other rules for client certificates.
+///
+/// # Example
+///
+/// ```no_run
+/// use kestrel_rs::tls::{Certificate, ClientCertificates, TlsOptions};
+/// use kestrel_rs::Endpoint;
+///
+/// let tls = TlsOptions::new(Certificate::from_pem_files("default.pem", "default.key")?)
+///     .server_name("*.example.org", Certificate::from_pem_files("wild.pem", "wild.key")?)
+///     .client_certificates(ClientCertificates::Allow);
+/// let endpoint = Endpoint::any_ip(443).tls(tls);
+/// # Ok::<(), kestrel_rs::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct TlsOptions {
+    pub(super) source: Source,
+    pub(super) names: Vec<(String, ServerName)>,
+    pub(super) refuse_unknown_names: bool,
+    pub(super) all: Settings,
+    pub(super) resumption: bool,
+    pub(super) handshake_timeout: Option<Duration>,
+    pub(super) plain_http: PlainHttp,
+    pub(super) hello_callback: Option<HelloCallback>,
+    /// What has been made of these options for connections that a resolver gave them to.
+    built: Arc<Mutex<Built>>,
+}
+
+/// By the protocols of the endpoint.
+type Built = Vec<(Protocols, Arc<Configs>)>;
+
+/// What the certificate comes from.
+#[derive(Clone)]
+pub(super) enum Source {
+    Certificate(Certificate),
+    /// Only the names have certificates.
+    Names,
+    Rustls(Arc<ServerConfig>),
+    Resolver(Resolver),
+    Selector(Selector),
+}
+
+pub(super) type Selector = Arc<dyn Fn(Option<&str>) -> Option<Certificate> + Send + Sync>;
+pub(super) type Resolver = Arc<
+    dyn Fn(ClientHello) -> Pin<Box<dyn Future<Output = Result<TlsOptions, BoxError>> + Send>> + Send + Sync,
+>;
+pub(super) type HelloCallback = Arc<dyn Fn(&ConnectionInfo, &[u8]) + Send + Sync>;
+
+/// What the endpoint and each name may have of its own.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Settings {
+    pub(super) versions: Option<Vec<TlsVersion>>,
+    pub(super) cipher_suites: Option<Vec<String>>,
+    pub(super) client_certificates: Option<ClientCertificates>,
+    pub(super) client_trust: Option<ClientTrust>,
+    pub(super) protocols: Option<Protocols>,
+}
+
+impl TlsOptions {
+    /// This certificate, for every name that has none of its own.
+    pub fn new(certificate: Certificate) -> Self {
+        Self::with_source(Source::Certificate(certificate))
+    }
+
+    /// Only the names that are added with [`server_name`](Self::server_name), each with a
+    /// certificate of its own. Who asks for another is refused.
+    pub fn for_server_names() -> Self {
+        Self { refuse_unknown_names: true, ..Self::with_source(Source::Names) }
+    }
+
+    /// Asks for the certificate at each handshake, with the name that the client asked for.
+    ///
+    /// `None` refuses the client with the alert `unrecognized_name`. The function runs on a thread
+    /// that serves other connections too: it must not block. See [`resolver`](Self::resolver) for
+    /// what takes time.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::collections::HashMap;
+    /// use kestrel_rs::tls::{Certificate, TlsOptions};
+    ///
+    /// fn options(tenants: HashMap<String, Certificate>) -> TlsOptions {
+    ///     TlsOptions::certificate_selector(move |name| tenants.get(name?).cloned())
+    /// }
+    /// ```
+    pub fn certificate_selector(
+        select: impl Fn(Option<&str>) -> Option<Certificate> + Send + Sync + 'static,
+    ) -> Self {
+        Self::with_source(Source::Selector(Arc::new(select)))
+    }
+
+    /// Asks for all options at each handshake, with what the client has said of itself.
+    ///
+    /// Of the options that it returns, the [time](Self::handshake_timeout), the answer to plain
+    /// HTTP and the [callback](Self::client_hello_callback) do not count, those of the outer
+    /// options do; and they cannot have a resolver themselves. Make them once and return clones:
+    /// clones share what is costly to make, and the sessions that can be resumed. An error refuses
+    /// the client with the alert `unrecognized_name`, and goes to the debug log.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use kestrel_rs::tls::{ClientHello, TlsOptions};
+    ///
+    /// fn options(standard: TlsOptions) -> TlsOptions {
+    ///     TlsOptions::resolver(move |hello: ClientHello| {
+    ///         let standard = standard.clone();
+    ///         async move {
+    ///             match hello.server_name() {
+    ///                 Some("example.org") => Ok(standard), // or ask a database
+    ///                 _ => Err("not one of ours".into()),
+    ///             }
+    ///         }
+    ///     })
+    /// }
+    /// ```
+    pub fn resolver<F, Fut>(resolve: F) -> Self
+    where
+        F: Fn(ClientHello) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<TlsOptions, BoxError>> + Send + 'static,
+    {
+        Self::with_source(Source::Resolver(Arc::new(move |hello| Box::pin(resolve(hello)))))
+    }
+
+    /// A configuration of rustls as it is, for what cannot be said here.
+    ///
+    /// Versions, cipher suites, client certificates, session resumption and ALPN are what it says;
+    /// give it `alpn_protocols`, or clients speak HTTP/1.1. Names that are
+    /// [added](Self::server_name) are served as with other options, and need certificates.
+    pub fn from_rustls(config: Arc<ServerConfig>) -> Self {
+        Self::with_source(Source::Rustls(config))
+    }
+
+    /// Adds a name, or replaces an equal one: with a [`Certificate`], or a [`ServerName`] where
+    /// more than the certificate differs.
+    ///
+    /// `a.example.org` is exactly that, `*.example.org` every name below it at any depth, `*` every
+    /// client that no other entry is for, also one that asks for no name. The exact name wins, then
+    /// the longest suffix. Case does not matter; write names in Unicode, not in punycode. A
+    /// malformed name, and an IP address, is only served by `*`.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use kestrel_rs::Protocols;
+    /// use kestrel_rs::tls::{Certificate, ClientCertificates, ServerName, TlsOptions};
+    ///
+    /// fn options(default: Certificate, wild: Certificate) -> TlsOptions {
+    ///     TlsOptions::new(default)
+    ///         .server_name("*.example.org", wild)
+    ///         .server_name("old.example.org", ServerName::new().protocols(Protocols::HTTP1))
+    ///         .server_name(
+    ///             "partners.example.org",
+    ///             ServerName::new().client_certificates(ClientCertificates::Require),
+    ///         )
+    /// }
+    /// ```
+    pub fn server_name(mut self, name: impl Into<String>, options: impl Into<ServerName>) -> Self {
+        self.names.push((name.into(), options.into()));
+        self.changed()
+    }
+
+    /// Refuses a client that asks for a name that is not [added](Self::server_name), or for none,
+    /// with the alert `unrecognized_name`: the certificate of the endpoint is then only for names
+    /// without one of their own. Kestrel does this wherever there is a table of names.
+    pub fn refuse_unknown_names(mut self) -> Self {
+        self.refuse_unknown_names = true;
+        self.changed()
+    }
+
+    /// Whether clients are asked for a certificate; default [`Ignore`](ClientCertificates::Ignore).
+    pub fn client_certificates(mut self, mode: ClientCertificates) -> Self {
+        self.all.client_certificates = Some(mode);
+        self.changed()
+    }
+
+    /// Which client certificates are good; default what the [system](ClientTrust::system) trusts.
+    /// Without effect where no client is asked.
+    pub fn client_trust(mut self, trust: ClientTrust) -> Self {
+        self.all.client_trust = Some(trust);
+        self.changed()
+    }
+
+    /// The versions of TLS; default 1.2 and 1.3. None at all is an error at `bind`.
+    pub fn versions(mut self, versions: impl IntoIterator<Item = TlsVersion>) -> Self {
+        self.all.versions = Some(versions.into_iter().collect());
+        self.changed()
+    }
+
+    /// The cipher suites, by their IANA names; default all that rustls has. A name that it does not
+    /// have is an error that lists those it has.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use kestrel_rs::tls::{Certificate, TlsOptions};
+    ///
+    /// fn options(certificate: Certificate) -> Result<TlsOptions, kestrel_rs::Error> {
+    ///     TlsOptions::new(certificate).cipher_suites([
+    ///         "TLS_AES_256_GCM_SHA384",
+    ///         "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+    ///     ])
+    /// }
+    /// ```
+    pub fn cipher_suites(
+        mut self,
+        names: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Result<Self, Error> {
+        let names: Vec<String> = names.into_iter().map(Into::into).collect();
+        names.iter().try_for_each(|name| is_cipher_suite(name))?;
+        self.all.cipher_suites = Some(names);
+        Ok(self.changed())
+    }
+
+    /// The versions of HTTP that are offered by ALPN; default those of the endpoint.
+    pub fn protocols(mut self, protocols: Protocols) -> Self {
+        self.all.protocols = Some(protocols);
+        self.changed()
+    }
+
+    /// Makes every handshake a full one: no session is remembered, no ticket given.
+    pub fn without_resumption(mut self) -> Self {
+        self.resumption = false;
+        self.changed()
+    }
+
+    /// How long a client may take from its first octet on the connection, or from none at all, to
+    /// the end of the handshake; default 10 s, `None` is for ever, which lets anybody keep
+    /// connections open at no cost. It is cut with nothing sent.
+    pub fn handshake_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.handshake_timeout = timeout.into();
+        self
+    }
+
+    /// Answers plain HTTP on this port with a 308 to the same host over https, instead of a 400.
+    /// A request without a good `Host`, or with a target that is no path, still gets the 400.
+    pub fn redirect_http(mut self) -> Self {
+        self.plain_http = PlainHttp::Redirect;
+        self
+    }
+
+    /// Shows each `ClientHello` to `callback`, as it came: whole TLS records, before anything is
+    /// decided. It must not block.
+    ///
+    /// What it finds can be kept with the connection: [`ConnectionInfo::insert`].
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use kestrel_rs::tls::{Certificate, TlsOptions};
+    ///
+    /// #[derive(Clone)]
+    /// struct HelloLength(usize);
+    ///
+    /// fn options(certificate: Certificate) -> TlsOptions {
+    ///     TlsOptions::new(certificate).client_hello_callback(|connection, hello| {
+    ///         connection.insert(HelloLength(hello.len()));
+    ///     })
+    /// }
+    /// ```
+    pub fn client_hello_callback(
+        mut self,
+        callback: impl Fn(&ConnectionInfo, &[u8]) + Send + Sync + 'static,
+    ) -> Self {
+        self.hello_callback = Some(Arc::new(callback));
+        self
+    }
+
+    fn with_source(source: Source) -> Self {
+        Self {
+            source,
+            names: Vec::new(),
+            refuse_unknown_names: false,
+            all: Settings::default(),
+            resumption: true,
+            handshake_timeout: Some(HANDSHAKE_TIMEOUT),
+            plain_http: PlainHttp::Refuse,
+            hello_callback: None,
+            built: Arc::default(),
+        }
+    }
+
+    /// Clones made before go on sharing what was made of the options as they were.
+    fn changed(mut self) -> Self {
+        self.built = Arc::default();
+        self
+    }
+
+    /// What a resolver gave: made once for all its clones.
+    pub(super) fn configs(&self, protocols: Protocols) -> Result<Arc<Configs>, Error> {
+        let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, configs)) = built.iter().find(|(of, _)| *of == protocols) {
+            return Ok(Arc::clone(configs));
+        }
+        let configs = Arc::new(Configs::new(self, protocols)?);
+        built.push((protocols, Arc::clone(&configs)));
+        Ok(configs)
+    }
+
+    pub(super) fn check_timeout(&self) -> Result<(), Error> {
+        if self.handshake_timeout == Some(Duration::ZERO) {
+            let what = "handshake_timeout: 0 s leaves no time; give more, or None for no limit";
+            return Err(Error::new(ErrorKind::Option, what));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for TlsOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsOptions")
+            .field("names", &self.names.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .field("all", &self.all)
+            .field("handshake_timeout", &self.handshake_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Kestrel's.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What is special about one server name; see [`TlsOptions::server_name`].
+///
+/// What is not set here is as the endpoint has it, the certificate included.
+///
+/// # Example
+///
+/// ```
+/// use kestrel_rs::tls::{ServerName, TlsVersion};
+///
+/// let modern = ServerName::new().versions([TlsVersion::Tls13]);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct ServerName {
+    pub(super) certificate: Option<Certificate>,
+    pub(super) settings: Settings,
+}
+
+impl ServerName {
+    /// All as the endpoint has it.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A certificate of its own.
+    pub fn certificate(mut self, certificate: Certificate) -> Self {
+        self.certificate = Some(certificate);
+        self
+    }
+
+    /// As [`TlsOptions::client_certificates`], for this name.
+    pub fn client_certificates(mut self, mode: ClientCertificates) -> Self {
+        self.settings.client_certificates = Some(mode);
+        self
+    }
+
+    /// As [`TlsOptions::client_trust`], for this name.
+    pub fn client_trust(mut self, trust: ClientTrust) -> Self {
+        self.settings.client_trust = Some(trust);
+        self
+    }
+
+    /// As [`TlsOptions::versions`], for this name.
+    pub fn versions(mut self, versions: impl IntoIterator<Item = TlsVersion>) -> Self {
+        self.settings.versions = Some(versions.into_iter().collect());
+        self
+    }
+
+    /// As [`TlsOptions::protocols`], for this name. It may have more than the endpoint.
+    pub fn protocols(mut self, protocols: Protocols) -> Self {
+        self.settings.protocols = Some(protocols);
+        self
+    }
+}
+
+impl From<Certificate> for ServerName {
+    fn from(certificate: Certificate) -> Self {
+        Self::new().certificate(certificate)
+    }
+}
+
+impl Settings {
+    /// These, and what they leave open as `outer` has it.
+    pub(super) fn within(&self, outer: &Self) -> Self {
+        let (inner, outer) = (self.clone(), outer.clone());
+        Self {
+            versions: inner.versions.or(outer.versions),
+            cipher_suites: inner.cipher_suites.or(outer.cipher_suites),
+            client_certificates: inner.client_certificates.or(outer.client_certificates),
+            client_trust: inner.client_trust.or(outer.client_trust),
+            protocols: inner.protocols.or(outer.protocols),
+        }
+    }
+}
