@@ -1,14 +1,18 @@
-//! The body of an answer on its way to hyper, held to its Content-Length.
+//! The answer on its way to hyper: held to what its status, its method and its Content-Length say.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use http::header::CONTENT_LENGTH;
-use http::{Method, StatusCode};
+use http::header::{CONNECTION, CONTENT_LENGTH, SERVER, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
+
+use crate::request::panic_message;
+use crate::telemetry::events;
 
 /// An answer's body that never has more or less than the Content-Length of the answer says: the
 /// client would take the difference for something else.
@@ -17,39 +21,135 @@ use http_body::{Body as _, Frame, SizeHint};
 #[derive(Debug)]
 pub(super) struct Answer {
     body: Body,
-    /// Octets that the Content-Length still promises, where the body itself does not keep it.
-    promised: Option<u64>,
+    length: Length,
     /// hyper has octets that it has not flushed.
     unflushed: bool,
     error: Option<axum::Error>,
 }
 
+/// What holds a body to its length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Length {
+    /// The body itself, or nothing: it ends where it ends.
+    Own,
+    /// The Content-Length, which still promises so many octets.
+    Promised(u64),
+    /// There is no body, only the length of the one that there would be (304).
+    Claimed(u64),
+}
+
+/// Why an answer is not sent as the handler made it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Broken {
+    /// Nothing has been written for it: a bare 500.
+    Unsent,
+    /// It has more octets than it says: a bare 500, and the connection closes.
+    TooLong,
+}
+
 impl Answer {
-    /// Looks at the length of an answer to a request with `method` before its head goes out.
+    /// Looks at an answer to a request with `method` before its head goes out.
     ///
-    /// One that promises a body and has none becomes a 500, as Kestrel's.
-    pub(super) fn prepare(mut response: Response, method: &Method) -> http::Response<Self> {
-        let status = response.status();
-        let no_body = *method == Method::HEAD
-            || status.is_informational()
-            || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
-            || (*method == Method::CONNECT && status.is_success());
-        let length = response.headers().get(CONTENT_LENGTH);
-        let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-        let promised = length.filter(|_| !no_body).filter(|length| {
-            let exact = response.body().size_hint().exact();
-            exact != Some(*length)
-        });
-        if promised.is_some_and(|promised| promised > 0) && response.body().is_end_stream() {
-            response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-            return response.map(|body| Self { body, promised: None, unflushed: true, error: None });
+    /// hyper sends nothing at all for some of what a handler can make (a Transfer-Encoding beside a
+    /// Content-Length, an interim status), and in debug builds panics over a Content-Length that is
+    /// not the body's. None of it gets that far: what cannot be sent becomes a 500, as Kestrel's.
+    pub(super) fn prepare(
+        mut response: Response,
+        method: &Method,
+        cx: &mut Context<'_>,
+    ) -> http::Response<Self> {
+        let broken = if is_ordinary(&response, method) {
+            None
+        } else {
+            match Self::prepare_odd(&mut response, method, cx) {
+                Ok(length) => return Self::from(response, length),
+                Err(broken) => Some(broken),
+            }
+        };
+        match broken {
+            None => Self::from(response, Length::Own),
+            Some(broken) => {
+                events::answer_broken(response.status());
+                Self::server_error(response.headers(), broken == Broken::TooLong)
+            }
         }
-        response.map(|body| Self { body, promised, unflushed: true, error: None })
+    }
+
+    /// A bare 500 in place of an answer with `headers`.
+    pub(super) fn server_error(headers: &HeaderMap, close: bool) -> http::Response<Self> {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        response.headers_mut().insert(CONTENT_LENGTH, 0.into());
+        if let Some(server) = headers.get(SERVER) {
+            response.headers_mut().insert(SERVER, server.clone());
+        }
+        if close {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Self::from(response, Length::Own)
+    }
+
+    fn from(response: Response, length: Length) -> http::Response<Self> {
+        response.map(|body| Self { body, length, unflushed: true, error: None })
+    }
+
+    /// Everything but an answer with a body of known length that is what its Content-Length says.
+    fn prepare_odd(response: &mut Response, method: &Method, cx: &mut Context<'_>) -> Result<Length, Broken> {
+        let status = response.status();
+        if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
+            return Err(Broken::Unsent); // its client would wait for the answer
+        }
+        let mut length = content_length(response)?;
+        let exact = response.body().size_hint().exact();
+        let tunnel =
+            status == StatusCode::SWITCHING_PROTOCOLS || *method == Method::CONNECT && status.is_success();
+        if tunnel || matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT) {
+            // A router says the length of whatever body there is; else the handler meant it.
+            if length.is_some_and(|length| length > 0 && Some(length) != exact) {
+                return Err(Broken::Unsent);
+            }
+            *response.body_mut() = Body::empty();
+            response.headers_mut().remove(TRANSFER_ENCODING);
+            if status == StatusCode::RESET_CONTENT && !tunnel && *method != Method::HEAD {
+                response.headers_mut().insert(CONTENT_LENGTH, 0.into()); // HTTP/2 has it too
+            } else {
+                response.headers_mut().remove(CONTENT_LENGTH);
+            }
+            return Ok(Length::Own);
+        }
+        if status == StatusCode::NOT_MODIFIED {
+            *response.body_mut() = Body::empty();
+            response.headers_mut().remove(TRANSFER_ENCODING);
+            let claimed = length.filter(|length| *length > 0);
+            if claimed.is_none() {
+                response.headers_mut().remove(CONTENT_LENGTH); // a router's, of the body that is not there
+            }
+            return Ok(claimed.map_or(Length::Own, Length::Claimed));
+        }
+        if *method == Method::HEAD {
+            *response.body_mut() = Body::empty();
+            let coded = response.headers_mut().remove(TRANSFER_ENCODING).is_some();
+            if let Some(exact) = exact.filter(|exact| *exact > 0 && length.is_none() && !coded) {
+                response.headers_mut().insert(CONTENT_LENGTH, exact.into());
+            }
+            return Ok(Length::Own);
+        }
+        if name_codings(response.headers_mut()) {
+            length = None;
+        }
+        if exact.is_none() {
+            peek(response, length, cx)?;
+        }
+        match (length, response.body().size_hint().exact()) {
+            (Some(length), Some(exact)) if exact > length => Err(Broken::TooLong),
+            (Some(length), Some(0)) if length > 0 => Err(Broken::Unsent),
+            (Some(length), exact) if exact != Some(length) => Ok(Length::Promised(length)),
+            _ => Ok(Length::Own),
+        }
     }
 
     fn keep_promise(&mut self, frame: Option<Frame<Bytes>>) -> Option<Result<Frame<Bytes>, axum::Error>> {
-        let Some(promised) = &mut self.promised else { return frame.map(Ok) };
+        let Length::Promised(promised) = &mut self.length else { return frame.map(Ok) };
         match frame {
             Some(frame) => {
                 let octets = frame.data_ref().map_or(0, |data| data.len() as u64);
@@ -61,6 +161,110 @@ impl Answer {
             }
             None if *promised > 0 => Some(Err(broken("less"))),
             None => None,
+        }
+    }
+}
+
+/// Whether there is nothing about an answer that hyper does not do right by itself.
+fn is_ordinary(response: &Response, method: &Method) -> bool {
+    let status = response.status();
+    let headers = response.headers();
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let length = lengths.next();
+    let Some(exact) = response.body().size_hint().exact() else { return false };
+    !matches!(*method, Method::HEAD | Method::CONNECT)
+        && !status.is_informational()
+        && !matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED)
+        && length.is_none_or(|length| parse(length) == Some(exact) && !has_leading_zero(length))
+        && lengths.next().is_none()
+        && (exact > 0 || response.body().is_end_stream())
+        && !headers.contains_key(TRANSFER_ENCODING)
+}
+
+/// The Content-Length of an answer, written in the one way that there is.
+fn content_length(response: &mut Response) -> Result<Option<u64>, Broken> {
+    let mut lengths = response.headers().get_all(CONTENT_LENGTH).iter();
+    let Some(first) = lengths.next() else { return Ok(None) };
+    let length = parse(first).filter(|_| lengths.next().is_none()).ok_or(Broken::Unsent)?;
+    if has_leading_zero(first) {
+        response.headers_mut().insert(CONTENT_LENGTH, length.into());
+    }
+    Ok(Some(length))
+}
+
+/// As Kestrel, and hyper: digits, and no more than what fits into 63 bits.
+fn parse(length: &HeaderValue) -> Option<u64> {
+    let digits = length.as_bytes();
+    if digits.is_empty() {
+        return None;
+    }
+    let number = digits.iter().try_fold(0_u64, |number, digit| {
+        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    })?;
+    i64::try_from(number).is_ok().then_some(number)
+}
+
+fn has_leading_zero(length: &HeaderValue) -> bool {
+    length.len() > 1 && length.as_bytes().first() == Some(&b'0')
+}
+
+/// Leaves the codings of an answer that the handler names, without those that frame it: hyper does
+/// the framing, and says so. False if the handler names none.
+fn name_codings(headers: &mut HeaderMap) -> bool {
+    if !headers.contains_key(TRANSFER_ENCODING) {
+        return false;
+    }
+    let is_token = |coding: &&str| coding.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.+".contains(&b));
+    let codings: Vec<&str> = headers
+        .get_all(TRANSFER_ENCODING)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(',').map(str::trim))
+        .filter(|coding| !coding.is_empty() && is_token(coding))
+        .filter(|coding| !coding.eq_ignore_ascii_case("chunked") && !coding.eq_ignore_ascii_case("identity"))
+        .collect();
+    let value = HeaderValue::from_str(&codings.join(", ")).ok().filter(|value| !value.is_empty());
+    match value {
+        Some(value) => headers.insert(TRANSFER_ENCODING, value),
+        None => headers.remove(TRANSFER_ENCODING),
+    };
+    // With both, the Transfer-Encoding counts (RFC 9112 section 6.3).
+    headers.remove(CONTENT_LENGTH);
+    true
+}
+
+/// Polls a body that comes in pieces once, before the head is on its way: what fails before its
+/// first piece can still be a 500.
+fn peek(response: &mut Response, length: Option<u64>, cx: &mut Context<'_>) -> Result<(), Broken> {
+    let Poll::Ready(first) = poll(response.body_mut(), cx) else { return Ok(()) };
+    match first {
+        None => *response.body_mut() = Body::empty(),
+        Some(Err(error)) => {
+            events::body_failed(&error);
+            return Err(Broken::Unsent);
+        }
+        Some(Ok(frame)) => {
+            let octets = frame.data_ref().map_or(0, |data| data.len() as u64);
+            if length.is_some_and(|length| octets > length) {
+                return Err(Broken::TooLong);
+            }
+            let rest = std::mem::take(response.body_mut());
+            *response.body_mut() = Body::new(Begun { first: Some(frame), rest });
+        }
+    }
+    Ok(())
+}
+
+/// The next frame of a body, whose panic is an error.
+fn poll(body: &mut Body, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    // Nothing of the body is looked at after it panicked.
+    match catch_unwind(AssertUnwindSafe(|| Pin::new(&mut *body).poll_frame(cx))) {
+        Ok(polled) => polled,
+        Err(panic) => {
+            events::handler_panicked(panic_message(&*panic));
+            *body = Body::empty();
+            Poll::Ready(Some(Err(axum::Error::new("the body of the response panicked"))))
         }
     }
 }
@@ -81,7 +285,7 @@ impl http_body::Body for Answer {
         if let Some(error) = this.error.take() {
             return Poll::Ready(Some(Err(error)));
         }
-        let frame = match Pin::new(&mut this.body).poll_frame(cx) {
+        let frame = match poll(&mut this.body, cx) {
             Poll::Ready(Some(Err(error))) => Some(Err(error)),
             Poll::Ready(Some(Ok(frame))) => this.keep_promise(Some(frame)),
             Poll::Ready(None) => this.keep_promise(None),
@@ -107,11 +311,41 @@ impl http_body::Body for Answer {
 
     fn is_end_stream(&self) -> bool {
         self.error.is_none()
-            && self.promised.is_none_or(|promised| promised == 0)
+            && matches!(self.length, Length::Own | Length::Promised(0))
             && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.promised.is_some() { SizeHint::default() } else { self.body.size_hint() }
+        match self.length {
+            Length::Own => self.body.size_hint(),
+            Length::Promised(_) => SizeHint::default(),
+            // Makes hyper say it. It knows by the status that nothing follows.
+            Length::Claimed(length) => SizeHint::with_exact(length),
+        }
+    }
+}
+
+/// A body whose first piece has been taken out.
+struct Begun {
+    first: Option<Frame<Bytes>>,
+    rest: Body,
+}
+
+impl http_body::Body for Begun {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        match self.first.take() {
+            Some(first) => Poll::Ready(Some(Ok(first))),
+            None => Pin::new(&mut self.rest).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_none() && self.rest.is_end_stream()
     }
 }

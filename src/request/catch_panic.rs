@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use axum::body::Body;
 use axum::response::Response;
+use http::header::CONTENT_LENGTH;
 use http::{Request, StatusCode};
 use tower::{Layer, Service};
 
@@ -74,7 +75,7 @@ where
         match catch_unwind(AssertUnwindSafe(|| self.inner.call(request))) {
             Ok(future) => ResponseFuture { future: Some(future) },
             Err(panic) => {
-                events::handler_panicked(what(&*panic));
+                events::handler_panicked(panic_message(&*panic));
                 ResponseFuture { future: None }
             }
         }
@@ -100,17 +101,19 @@ where
         if let Some(future) = self.as_mut().project().future.as_pin_mut() {
             match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
                 Ok(polled) => return polled,
-                Err(panic) => events::handler_panicked(what(&*panic)),
+                Err(panic) => events::handler_panicked(panic_message(&*panic)),
             }
         }
         self.project().future.set(None);
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        response.headers_mut().insert(CONTENT_LENGTH, 0.into());
         Poll::Ready(Ok(response))
     }
 }
 
-fn what(panic: &(dyn Any + Send)) -> &str {
+/// What a panic says.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }

@@ -52,7 +52,7 @@ impl RequestContext {
     }
 
     /// `None` where a layer works under another server.
-    pub(super) fn connection(&self) -> Option<&ConnectionInfo> {
+    pub(crate) fn connection(&self) -> Option<&ConnectionInfo> {
         self.0.served.as_ref().map(|served| &served.connection)
     }
 

@@ -52,6 +52,7 @@ pub mod trailers;
 
 pub use bad_request::{BadRequest, BadRequestLayer};
 pub use body_error::BodyError;
+pub(crate) use catch_panic::panic_message;
 pub use catch_panic::{CatchPanic, CatchPanicLayer};
 pub use certificate_forwarding::{
     CertificateForwarding, CertificateForwardingLayer, ForwardedClientCertificate,

@@ -298,6 +298,13 @@ impl fmt::Display for StreamReset {
     }
 }
 
+impl StreamReset {
+    /// The handler gave up the connection: what Kestrel resets a stream with then.
+    pub(crate) fn aborted() -> Self {
+        Self(h2::Reason::INTERNAL_ERROR.into())
+    }
+}
+
 impl std::error::Error for StreamReset {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&self.0)

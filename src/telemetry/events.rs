@@ -7,6 +7,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use http::{HeaderName, StatusCode};
+
 use super::About;
 
 /// Over the limit for connections.
@@ -154,6 +156,22 @@ pub(crate) fn https_port_unknown() {
 /// The certificate in a header cannot be read.
 pub(crate) fn certificate_unreadable(error: &dyn Display) {
     tracing::debug!(target: "kestrel_rs::request", %error, "cannot read the client's certificate from the header");
+}
+
+/// What a handler made cannot be sent: its Content-Length is none or not that of the body, or its
+/// status is no answer. Its client got a 500.
+pub(crate) fn answer_broken(status: StatusCode) {
+    tracing::error!(target: "kestrel_rs", %status, "a response that cannot be sent as it is");
+}
+
+/// The body of an answer failed before its first octet; the client got a 500.
+pub(crate) fn body_failed(error: &dyn Display) {
+    tracing::debug!(target: "kestrel_rs", %error, "the body of a response failed before it began");
+}
+
+/// A handler set headers that HTTP/2 does not have.
+pub(crate) fn connection_headers_dropped(header: &HeaderName) {
+    tracing::debug!(target: "kestrel_rs", %header, "a header of HTTP/1 was left out of a response over HTTP/2");
 }
 
 /// Browsers look at the alternative names only.

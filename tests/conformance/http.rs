@@ -6,11 +6,15 @@ use std::collections::BTreeMap;
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    /// `HTTP/1.1`, and what stands behind the status.
+    pub(crate) version: String,
+    pub(crate) reason: String,
     pub(crate) body: Vec<u8>,
     pub(crate) trailers: BTreeMap<String, String>,
     /// Whether all of it came.
     pub(crate) complete: bool,
-    headers: Vec<(String, String)>,
+    /// Names in lower case.
+    pub(crate) headers: Vec<(String, String)>,
 }
 
 impl Answer {
@@ -22,15 +26,28 @@ impl Answer {
 
 /// All answers in `raw`. `head[i]`: the request that the answer `i`, interim ones not counted, is to was a HEAD.
 pub(crate) fn answers(raw: &[u8], head: &[bool]) -> Vec<Answer> {
+    answers_and_rest(raw, head).0
+}
+
+/// The same, with the octets behind them that begin no answer.
+pub(crate) fn answers_and_rest<'a>(raw: &'a [u8], head: &[bool]) -> (Vec<Answer>, &'a [u8]) {
     let mut answers = Vec::new();
     let mut rest = raw;
     let mut finals = 0;
     while rest.starts_with(b"HTTP/") {
         let Some(end) = find(rest, b"\r\n\r\n") else { break };
-        let (status, headers) = parse_head(&rest[..end]);
+        let ([version, status, reason], headers) = parse_head(&rest[..end]);
+        let status = status.parse().unwrap_or_default();
         rest = &rest[end + 4..];
-        let mut answer =
-            Answer { status, body: Vec::new(), trailers: BTreeMap::new(), complete: true, headers };
+        let mut answer = Answer {
+            status,
+            version,
+            reason,
+            body: Vec::new(),
+            trailers: BTreeMap::new(),
+            complete: true,
+            headers,
+        };
         let chunked =
             answer.header("transfer-encoding").is_some_and(|v| v.to_ascii_lowercase().contains("chunked"));
         let length = answer.header("content-length").and_then(|v| v.parse::<usize>().ok());
@@ -52,7 +69,7 @@ pub(crate) fn answers(raw: &[u8], head: &[bool]) -> Vec<Answer> {
         finals += usize::from(status / 100 != 1);
         answers.push(answer);
     }
-    answers
+    (answers, rest)
 }
 
 impl Answer {
@@ -92,15 +109,17 @@ impl Answer {
     }
 }
 
-fn parse_head(head: &[u8]) -> (u16, Vec<(String, String)>) {
+/// The three parts of the status line, and the headers.
+fn parse_head(head: &[u8]) -> ([String; 3], Vec<(String, String)>) {
     let text = String::from_utf8_lossy(head);
     let mut lines = text.split("\r\n");
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok()).unwrap_or_default();
+    let mut parts = lines.next().unwrap_or_default().splitn(3, ' ').map(str::to_owned);
+    let status_line = std::array::from_fn(|_| parts.next().unwrap_or_default());
     let headers = lines.map(|line| {
         let (name, value) = line.split_once(':').unwrap_or((line, ""));
         (name.trim().to_ascii_lowercase(), value.trim().to_owned())
     });
-    (status, headers.collect())
+    (status_line, headers.collect())
 }
 
 /// Where `what` begins in `octets`.

@@ -19,6 +19,8 @@
 #![expect(clippy::print_stderr, reason = "a report is read beside the result")]
 
 mod addresses;
+#[cfg(feature = "test-util")]
+mod answers;
 mod certificate_forwarding;
 mod differences;
 mod facts;
@@ -32,6 +34,8 @@ mod limits;
 mod method_override;
 mod probes;
 mod recording;
+#[cfg(feature = "test-util")]
+mod request_features;
 #[cfg(feature = "tls")]
 mod sni;
 mod support;

@@ -13,6 +13,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, Entry, HOST, TRANSFER_ENC
 use http::{Extensions, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
+use hyper::ext::ReasonPhrase;
 use hyper::upgrade::OnUpgrade;
 
 use super::gate::RequestNotes;
@@ -139,9 +140,11 @@ impl<S: App> Future for Exchange<S> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Ok(mut response) = ready!(this.answer.poll(cx));
+        let Ok(response) = ready!(this.answer.poll(cx));
         let Some(shared) = this.shared.take() else { return Poll::Pending };
+        let mut response = Answer::prepare(response, this.method, cx);
         let info = shared.info();
+        let asks = this.notes.asks;
         let mut state = shared.lock();
         state.answer_begun = true;
         if let Some(rate) = state.current.as_ref().map(|context| context.limits().response_rate()) {
@@ -151,8 +154,6 @@ impl<S: App> Future for Exchange<S> {
             state.client_gone();
             state.gate.output.refuse();
         }
-        let mut refused = None; // dropped when the lock is free: it may hold the request's body
-        let asks = this.notes.asks;
         if this.notes.asks_upgrade() {
             let accepted = if asks.has(Asks::CONNECT) {
                 response.status().is_success()
@@ -161,38 +162,75 @@ impl<S: App> Future for Exchange<S> {
             };
             let upgraded = accepted && shared.upgrades().admit(info);
             if accepted && !upgraded {
-                refused = Some(std::mem::replace(&mut response, Response::new(Body::empty())));
-                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                response = Answer::server_error(response.headers(), false);
             }
             if let (true, Some(context)) = (upgraded, &state.current) {
                 context.limits().mark(Mark::Upgraded);
             }
             state.gate.decide_upgrade(upgraded);
         }
-        if info.wants_close() && !state.gate.is_tunnel() {
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        }
-        if asks.has(Asks::HTTP10) && !state.gate.is_tunnel() {
-            let length_known = has_length(&response);
-            if !length_known {
-                // Makes hyper end the body with the connection; the status line says 1.1 all the same.
-                *response.version_mut() = Version::HTTP_10;
-                state.gate.output.patch_next_version();
-            }
-            if let Entry::Vacant(entry) = response.headers_mut().entry(CONNECTION) {
-                let keep_alive = asks.has(Asks::KEEP_ALIVE) && length_known;
-                entry.insert(HeaderValue::from_static(if keep_alive { "keep-alive" } else { "close" }));
-            }
-        }
+        let tunnel = state.gate.is_tunnel();
         drop(state);
-        drop(refused);
-        let response = Answer::prepare(response, this.method);
+        if !tunnel {
+            let closes = response.status() == StatusCode::SWITCHING_PROTOCOLS
+                && !response.headers().contains_key(CONNECTION);
+            if info.wants_close() || closes {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            if asks.has(Asks::HTTP10) {
+                prepare_for_http10(&mut response, asks, &shared);
+            }
+        }
+        if response.status() != StatusCode::OK {
+            name_status(&mut response);
+        }
         Poll::Ready(Ok(response.map(|answer| AnswerBody { answer, shared })))
     }
 }
 
+/// What hyper would do, did it know that the client speaks HTTP/1.0.
+fn prepare_for_http10(response: &mut Response<Answer>, asks: Asks, shared: &Shared) {
+    let length_known = has_length(response);
+    if !length_known {
+        // Makes hyper end the body with the connection; the status line says 1.1 all the same.
+        *response.version_mut() = Version::HTTP_10;
+        shared.lock().gate.output.patch_next_version();
+    }
+    let keep_alive = asks.has(Asks::KEEP_ALIVE) && length_known;
+    match response.headers_mut().entry(CONNECTION) {
+        Entry::Vacant(entry) => {
+            entry.insert(HeaderValue::from_static(if keep_alive { "keep-alive" } else { "close" }));
+        }
+        Entry::Occupied(mut entry) => {
+            // hyper goes on unless it is told.
+            if !keep_alive && !entry.iter().any(says_close) {
+                entry.append(HeaderValue::from_static("close"));
+            }
+        }
+    }
+}
+
+fn says_close(connection: &HeaderValue) -> bool {
+    let is_close = |option: &[u8]| option.trim_ascii().eq_ignore_ascii_case(b"close");
+    connection.as_bytes().split(|octet| *octet == b',').any(is_close)
+}
+
+/// The words of a status where hyper has others than Kestrel, or `<none>`.
+fn name_status<B>(response: &mut Response<B>) {
+    const NO_WORDS: ReasonPhrase = ReasonPhrase::from_static(b"");
+    let words = match response.status().as_u16() {
+        203 => ReasonPhrase::from_static(b"Non-Authoritative Information"),
+        306 => ReasonPhrase::from_static(b"Switch Proxy"),
+        419 => ReasonPhrase::from_static(b"Authentication Timeout"),
+        499 => ReasonPhrase::from_static(b"Client Closed Request"),
+        _ if response.status().canonical_reason().is_none() => NO_WORDS,
+        _ => return,
+    };
+    response.extensions_mut().get_or_insert(words);
+}
+
 /// Whether the end of the body is known without closing the connection.
-fn has_length(response: &Response<Body>) -> bool {
+fn has_length(response: &Response<Answer>) -> bool {
     let body = response.body();
     body.is_end_stream()
         || body.size_hint().exact().is_some()

@@ -12,7 +12,8 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use bytes::{Bytes, BytesMut};
-use http::{Method, Request, Response};
+use http::header::{CONNECTION, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
@@ -168,8 +169,34 @@ impl<S: App> Future for Exchange<S> {
             return Poll::Ready(Err(reset.error()));
         }
         let stream = this.stream.take();
-        let response = Answer::prepare(response, this.method);
+        if stream
+            .as_ref()
+            .is_some_and(|stream| stream.context.connection().is_some_and(ConnectionInfo::wants_abort))
+        {
+            return Poll::Ready(Err(StreamReset::aborted()));
+        }
+        let mut response = Answer::prepare(response, this.method, cx);
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            response = Answer::server_error(response.headers(), false); // HTTP/2 has no such status
+        }
+        drop_connection_headers(response.headers_mut());
         Poll::Ready(Ok(response.map(|answer| AnswerBody { answer, stream })))
+    }
+}
+
+/// Leaves out what is about a connection of HTTP/1 (RFC 9113 section 8.2.2).
+fn drop_connection_headers(headers: &mut HeaderMap) {
+    const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+    const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+    let is_of_connection = |name: &&HeaderName| {
+        matches!(**name, CONNECTION | TRANSFER_ENCODING | UPGRADE)
+            || **name == KEEP_ALIVE
+            || **name == PROXY_CONNECTION
+    };
+    let Some(found) = headers.keys().find(is_of_connection).cloned() else { return };
+    events::connection_headers_dropped(&found);
+    for name in [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TRANSFER_ENCODING, UPGRADE] {
+        headers.remove(name);
     }
 }
 

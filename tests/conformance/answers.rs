@@ -1,0 +1,575 @@
+//! Whole answers: `date-server.json`, and `status.*` and `reason.*` of `known-methods-status.json`.
+//!
+//! The recorded handler is written in steps against a response that is written to; a handler of axum
+//! returns a head, and then its body is asked for pieces. So the steps before the first that starts the
+//! answer make the head, in the handler; all others are carried out by the body as it is polled:
+//!
+//! | step | here |
+//! |---|---|
+//! | status, reason, header, append, content-length, on-starting-header | the head |
+//! | write | a piece of the body, which has no known length |
+//! | write-unflushed | kept until the next write, flush or end; it starts nothing |
+//! | start, flush | the handler returns; the body waits once before it goes on |
+//! | complete, the end | the end of the body; without a piece before, an empty body |
+//! | read-body | the request's body is read to its end, by the handler or by the body |
+//! | throw | a panic: of the handler, or of the body, which is also tried with an error |
+//! | abort | [`ConnectionInfo::abort`] |
+//! | upgrade | 101 if the request can be upgraded, else a panic |
+//! | catch | a body that cannot be read does not matter; no other step but `throw` throws |
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use http_body::Frame;
+use http_body_util::BodyExt;
+use hyper::ext::ReasonPhrase;
+use hyper::upgrade::OnUpgrade;
+use kestrel_rs::ConnectionInfo;
+use kestrel_rs::request::CatchPanicLayer;
+use kestrel_rs::test::{TestConnection, TestServer};
+use serde_json::Value;
+use tokio::io::AsyncReadExt;
+
+use crate::http::{Answer, answers_and_rest, find};
+use crate::recording::{Case, Difference, check, replay_all};
+use crate::support::{from_latin1, latin1, octets};
+
+#[tokio::test(start_paused = true)]
+async fn answers_are_sent_as_kestrel_sends_them() {
+    let servers = Servers::start();
+    replay_all("date-server.json", DATE_SERVER, async |case| {
+        servers.replay(case, &octets(&case.input["request"])).await
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn statuses_are_sent_as_kestrel_sends_them() {
+    let servers = Servers::start();
+    replay_all("known-methods-status.json", STATUS, async |case| {
+        if case.is_in("method") {
+            return Ok(()); // of `facts`
+        }
+        let text = |name: &str| case.input[name].as_str();
+        let method = text("method").unwrap_or("GET");
+        let target = if method == "CONNECT" { "a" } else { "/" };
+        let version = text("version").unwrap_or("HTTP/1.1");
+        let headers = text("headers").unwrap_or_default();
+        let request = format!("{method} {target} {version}\r\nHost: a\r\n{headers}\r\n");
+        servers.replay(case, request.as_bytes()).await
+    })
+    .await;
+}
+
+/// What differs on purpose, or cannot be said in axum: in both files, and how often.
+macro_rules! differences {
+    ($($reason:expr, $date_server:expr, $status:expr, $covers:expr;)*) => {
+        const DATE_SERVER: &[Difference] = &[$(($reason, $date_server, $covers)),*];
+        const STATUS: &[Difference] = &[$(($reason, $status, $covers)),*];
+    };
+}
+
+#[rustfmt::skip]
+differences! {
+    "the recording has not all of the request",                                      3,   0, is_cut;
+    "there is no such status in `http`",                                             0,  25, has_no_status;
+    "a reason phrase of hyper is octets, and has no control characters",             0, 126, has_no_reason;
+    "a head that is gone cannot be touched in axum",                                28,   2, has_late_head;
+    "desync-after-500",                                                             14,   0, is_desync;
+    "nothing-sent",                                                                 42,  12, is_silent;
+    "an interim status is no answer: 500. Kestrel sends it, and its client waits",   0, 208, is_interim;
+    "after a 101 nothing is HTTP: it has no length and no body, and is the last",   11,   7, is_switching;
+    "a 2xx to CONNECT opens a tunnel (RFC 9110 section 9.3.6)",                     24,  22, is_tunnel;
+    "the server frames a body: a handler names its codings only",                   87,  27, has_transfer_encoding;
+    "`close` closes, and nothing else does (RFC 9112 section 9.6)",                 62,   0, has_connection;
+    "the body of an answer to HEAD is not asked for",                               20,   0, is_head_with_body;
+    "axum says the length of an empty body, to HEAD too",                           19,  31, is_head;
+    "a body where none may be is left out, and the connection goes on",              0,  14, has_forbidden_body;
+    "304: the length 0 is a router's word for the body that is not there",           1,   1, is_empty_304;
+    "what a handler does once its answer is whole is nothing to the client",        12,   0, goes_on_after_its_end;
+    "a header is looked at when it is sent, not when it is set",                     6,   0, overwrites_length;
+    "Date and Server are on each answer, and a header with no value is one",         1,   0, removes_default;
+    "no option takes the Server header off a refusal",                               4,   0, is_refusal_without_server;
+    "425 has its name here (RFC 8470)",                                              0,   1, is_too_early;
+    "hyper heeds the last Expect",                                                   1,   0, has_two_expectations;
+}
+
+fn steps(case: &Case) -> impl Iterator<Item = &Value> + Clone {
+    case.input["handler"].as_array().into_iter().flatten()
+}
+
+fn is_step(step: &Value, names: &[&str]) -> bool {
+    step[0].as_str().is_some_and(|name| names.contains(&name))
+}
+
+fn has_step(case: &Case, names: &[&str]) -> bool {
+    steps(case).any(|step| is_step(step, names))
+}
+
+fn sets_header(case: &Case, header: &str) -> bool {
+    steps(case).any(|step| {
+        let name = step[1].as_str().unwrap_or_default();
+        is_step(step, &["header", "append"]) && name.eq_ignore_ascii_case(header) && !step[2].is_null()
+    })
+}
+
+/// The status that the handler sets, 200 by default.
+fn status(case: &Case) -> i64 {
+    steps(case)
+        .filter(|step| is_step(step, &["status"]))
+        .last()
+        .and_then(|step| step[1].as_i64())
+        .unwrap_or(200)
+}
+
+fn method(case: &Case) -> &str {
+    let request = case.input["request"].as_str().and_then(|request| request.split(' ').next());
+    let client = &case.input["client"][0];
+    let sent = client["send"].as_str().and_then(|request| request.split(' ').next());
+    let method = request.or(case.input["method"].as_str()).or(sent);
+    method.or(client["headers"]["fields"][0][1].as_str()).unwrap_or("GET")
+}
+
+const BODY: &[&str] = &["write", "write!", "write-unflushed", "start", "flush"];
+
+fn is_cut(case: &Case) -> bool {
+    !case.input["request"]["length"].is_null()
+}
+
+pub(crate) fn has_no_status(case: &Case) -> bool {
+    !(100..1000).contains(&status(case))
+}
+
+pub(crate) fn has_no_reason(case: &Case) -> bool {
+    let is_bad = |c: char| !c.is_ascii() || c.is_ascii_control() && c != '\t';
+    steps(case)
+        .any(|step| is_step(step, &["reason"]) && step[1].as_str().is_some_and(|text| text.contains(is_bad)))
+}
+
+pub(crate) fn has_late_head(case: &Case) -> bool {
+    let mut rest = steps(case).skip_while(|step| !is_step(step, &["write", "start", "flush", "complete"]));
+    rest.any(|step| is_step(step, &["status", "reason", "header", "append", "content-length"]))
+}
+
+/// Kestrel sent octets behind the empty body of a 500.
+fn is_desync(case: &Case) -> bool {
+    let raw = case.output["raw"].as_str().unwrap_or_default();
+    raw.starts_with("HTTP/1.1 500 ") && !raw.ends_with("\r\n\r\n")
+}
+
+pub(crate) fn is_silent(case: &Case) -> bool {
+    case.output["raw"] == "" && case.output["end"].is_null()
+}
+
+pub(crate) fn is_interim(case: &Case) -> bool {
+    matches!(status(case), 100 | 102..200)
+}
+
+pub(crate) fn is_switching(case: &Case) -> bool {
+    status(case) == 101
+}
+
+pub(crate) fn is_tunnel(case: &Case) -> bool {
+    method(case) == "CONNECT" && (200..300).contains(&status(case))
+}
+
+pub(crate) fn has_transfer_encoding(case: &Case) -> bool {
+    sets_header(case, "transfer-encoding")
+}
+
+pub(crate) fn has_connection(case: &Case) -> bool {
+    sets_header(case, "connection") && !is_head(case)
+}
+
+pub(crate) fn is_head_with_body(case: &Case) -> bool {
+    is_head(case) && has_step(case, BODY)
+}
+
+pub(crate) fn is_head(case: &Case) -> bool {
+    method(case) == "HEAD"
+}
+
+pub(crate) fn has_forbidden_body(case: &Case) -> bool {
+    matches!(status(case), 204 | 205 | 304) && has_step(case, BODY)
+}
+
+pub(crate) fn is_empty_304(case: &Case) -> bool {
+    status(case) == 304
+}
+
+pub(crate) fn goes_on_after_its_end(case: &Case) -> bool {
+    let mut length = None;
+    let mut written = 0;
+    let mut whole = false;
+    for step in steps(case) {
+        if whole {
+            return true;
+        }
+        if is_step(step, &["content-length"]) {
+            length = step[1].as_u64();
+        }
+        if is_step(step, &["write", "write-unflushed"]) {
+            written += step[1].as_str().map_or(0, str::len) as u64;
+        }
+        whole = is_step(step, &["complete"]) || length.is_some_and(|length| length > 0 && length == written);
+    }
+    false
+}
+
+fn overwrites_length(case: &Case) -> bool {
+    sets_header(case, "content-length") && has_step(case, &["content-length"])
+}
+
+fn removes_default(case: &Case) -> bool {
+    let removes = |step: &Value| {
+        let name = step[1].as_str().unwrap_or_default().to_ascii_lowercase();
+        is_step(step, &["header"]) && step[2].is_null() && matches!(&*name, "date" | "server")
+    };
+    steps(case).any(|step| removes(step) || is_step(step, &["append"]) && step[2] == "")
+}
+
+fn is_refusal_without_server(case: &Case) -> bool {
+    case.is_in("server-made") && case.input["server_header"] == false
+}
+
+fn is_too_early(case: &Case) -> bool {
+    status(case) == 425
+}
+
+fn has_two_expectations(case: &Case) -> bool {
+    case.input["request"].as_str().is_some_and(|request| request.matches("Expect:").count() > 1)
+}
+
+/// The servers that cases are replayed against, and the steps of the case in work.
+struct Servers {
+    ordinary: TestServer,
+    without_server_header: TestServer,
+    script: SharedScript,
+}
+
+type SharedScript = Arc<Mutex<Script>>;
+
+/// A handler that panics poisons nothing that matters.
+fn lock(script: &SharedScript) -> MutexGuard<'_, Script> {
+    script.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Servers {
+    fn start() -> Self {
+        let script = SharedScript::default();
+        let app: Router = Router::new().fallback(handle).with_state(script.clone());
+        let without = app.clone().layer(CatchPanicLayer::new());
+        Self {
+            ordinary: TestServer::new(app),
+            without_server_header: TestServer::builder(without).without_default_layers().start(),
+            script,
+        }
+    }
+
+    async fn replay(&self, case: &Case, request: &[u8]) -> Result<(), String> {
+        let mut script = Script::read(&case.input["handler"])?;
+        let throws = script.steps.iter().any(|step| matches!(step, Step::Throw));
+        for failure in [Failure::Panic, Failure::Error].into_iter().take(if throws { 2 } else { 1 }) {
+            script.failure = failure;
+            *lock(&self.script) = script.clone();
+            self.replay_once(case, request).await.map_err(|what| format!("{failure:?}: {what}"))?;
+        }
+        Ok(())
+    }
+
+    async fn replay_once(&self, case: &Case, request: &[u8]) -> Result<(), String> {
+        let server =
+            if case.input["server_header"] == false { &self.without_server_header } else { &self.ordinary };
+        let mut connection = server.connect().await.map_err(|error| error.to_string())?;
+        let mut received = Vec::new();
+        // The server may refuse before it has read everything.
+        if let Some(then) = case.input["then"].as_str() {
+            _ = connection.send(request).await;
+            _ = tokio::time::timeout(SILENCE, connection.read_buf(&mut received)).await;
+            _ = connection.send([&latin1(then), SECOND].concat()).await;
+        } else {
+            _ = connection.send([request, SECOND].concat()).await;
+        }
+        let end = read_to_end(&mut connection, &mut received).await;
+        compare(case, request, &received, end)
+    }
+}
+
+const SECOND: &[u8] = b"GET /second HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+/// What the answer to the second request begins with.
+const SECOND_ANSWER: &[u8] = b"HTTP/1.1 298 Second\r\n";
+const SILENCE: Duration = Duration::from_millis(400);
+
+/// Reads until the connection ends, or nothing comes any more.
+async fn read_to_end(connection: &mut TestConnection, received: &mut Vec<u8>) -> &'static str {
+    loop {
+        match tokio::time::timeout(Duration::from_millis(1500), connection.read_buf(received)).await {
+            Ok(Ok(0)) => return "closed",
+            Ok(Ok(_)) => {}
+            Ok(Err(_)) => return "reset",
+            Err(_) => return "open",
+        }
+    }
+}
+
+fn compare(case: &Case, request: &[u8], received: &[u8], end: &str) -> Result<(), String> {
+    let second = find(received, SECOND_ANSWER);
+    let first = &received[..second.unwrap_or(received.len())];
+    let recorded = latin1(case.output["raw"].as_str().unwrap_or_default());
+    let head = [request.starts_with(b"HEAD ")];
+    let (ours, rest) = answers_and_rest(first, &head);
+    let (theirs, their_rest) = answers_and_rest(&recorded, &head);
+
+    let say = |what: &str| format!("{what}: {:?}, recorded {:?}", from_latin1(first), from_latin1(&recorded));
+    // Whatever was recorded, and no row of a table covers it.
+    assert!(rest.is_empty(), "{}: {}", case.id, say("octets that are no answer"));
+    assert!(!first.is_empty() || end == "reset", "{}: {}", case.id, say("silence"));
+
+    check(their_rest.is_empty() && ours.len() == theirs.len(), || say("other answers"))?;
+    for (ours, theirs) in ours.iter().zip(&theirs) {
+        let status_line = |answer: &Answer| (answer.version.clone(), answer.status, answer.reason.clone());
+        check(status_line(ours) == status_line(theirs), || say("status line"))?;
+        check(headers(ours) == headers(theirs), || say("headers"))?;
+        check((&ours.body, ours.complete) == (&theirs.body, theirs.complete), || say("body"))?;
+    }
+    let keep_alive = case.output["keep_alive"] == true;
+    check(second.is_some() == keep_alive, || say(if keep_alive { "it closes" } else { "it stays open" }))?;
+    let recorded_end = case.output["end"].as_str().unwrap_or("closed");
+    check(end == recorded_end, || format!("it is {end}, recorded {recorded_end}"))
+}
+
+/// The headers of an answer, sorted, without what is different each time.
+fn headers(answer: &Answer) -> Vec<(String, String)> {
+    let mut headers = answer.headers.clone();
+    for (name, value) in &mut headers {
+        match &**name {
+            "date" if value.ends_with(" GMT") && !value.contains("1970") => "DATE".clone_into(value),
+            "server" if value == "kestrel-rs" => "Kestrel".clone_into(value),
+            "connection" => {
+                value.make_ascii_lowercase(); // options have no case
+                if value.split(',').any(|option| option.trim() == "close") {
+                    "close".clone_into(value); // beside which no other matters
+                }
+            }
+            _ => {}
+        }
+    }
+    headers.sort_unstable();
+    headers
+}
+
+/// A recorded handler.
+#[derive(Clone, Default)]
+struct Script {
+    steps: VecDeque<Step>,
+    failure: Failure,
+    catches: bool,
+}
+
+/// How a body throws.
+#[derive(Clone, Copy, Debug, Default)]
+enum Failure {
+    #[default]
+    Panic,
+    Error,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Status(StatusCode),
+    Reason(ReasonPhrase),
+    /// `None` removes.
+    Header(HeaderName, Option<HeaderValue>),
+    Append(HeaderName, HeaderValue),
+    Write(String),
+    WriteUnflushed(String),
+    Start,
+    Complete,
+    ReadBody,
+    Throw,
+    Abort,
+    Upgrade,
+}
+
+impl Step {
+    fn is_of_head(&self) -> bool {
+        matches!(self, Self::Status(_) | Self::Reason(_) | Self::Header(..) | Self::Append(..))
+    }
+}
+
+/// Why a step has no counterpart.
+const NO_SUCH_STATUS: &str = "http: no such status";
+const NO_SUCH_REASON: &str = "hyper: no such reason phrase";
+const LATE_HEAD: &str = "the head is gone";
+
+impl Script {
+    fn read(handler: &Value) -> Result<Self, String> {
+        let mut steps = VecDeque::new();
+        for step in handler.as_array().into_iter().flatten() {
+            steps.extend(read_step(step)?);
+        }
+        let starts = |step: &Step| matches!(step, Step::Write(_) | Step::Start | Step::Complete);
+        let started = steps.iter().position(starts).unwrap_or(steps.len());
+        check(!steps.range(started..).any(Step::is_of_head), || LATE_HEAD.to_owned())?;
+        let catches = handler[0][0] == "catch";
+        Ok(Self { steps, failure: Failure::default(), catches })
+    }
+
+    /// Carries out the steps of the head; those of the body are left.
+    async fn head(&mut self, info: &ConnectionInfo, request: &mut Request) -> Response {
+        let mut response = Response::new(());
+        let mut unflushed = String::new();
+        while let Some(step) = self.steps.pop_front() {
+            let headers = response.headers_mut();
+            match step {
+                Step::Status(status) => *response.status_mut() = status,
+                Step::Reason(reason) => _ = response.extensions_mut().insert(reason),
+                Step::Header(name, Some(value)) => _ = headers.insert(name, value),
+                Step::Header(name, None) => _ = headers.remove(name),
+                Step::Append(name, value) => _ = headers.append(name, value),
+                Step::WriteUnflushed(text) => unflushed += &text,
+                Step::ReadBody => {
+                    let read = std::mem::take(request.body_mut()).collect().await;
+                    assert!(self.catches || read.is_ok(), "the body is bad");
+                }
+                Step::Throw => panic!("boom"),
+                Step::Abort => info.abort(),
+                Step::Upgrade => {
+                    let upgrade = request.extensions_mut().remove::<OnUpgrade>();
+                    assert!(upgrade.is_some(), "not a request that can be upgraded");
+                    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+                    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+                }
+                Step::Complete => self.steps.clear(),
+                Step::Write(_) | Step::Start => {
+                    self.steps.push_front(step);
+                    break;
+                }
+            }
+        }
+        if !unflushed.is_empty() {
+            self.steps.push_front(Step::WriteUnflushed(unflushed));
+        }
+        let (head, ()) = response.into_parts();
+        let bodiless = !self
+            .steps
+            .iter()
+            .any(|step| matches!(step, Step::Write(_) | Step::WriteUnflushed(_) | Step::Start));
+        let body = if bodiless {
+            Body::empty()
+        } else {
+            Body::new(Pieces { script: std::mem::take(self), request: std::mem::take(request.body_mut()) })
+        };
+        Response::from_parts(head, body)
+    }
+}
+
+fn read_step(step: &Value) -> Result<Option<Step>, String> {
+    let text = |i: usize| step[i].as_str().map(str::to_owned);
+    let name = || HeaderName::try_from(step[1].as_str().unwrap_or_default()).map_err(|e| e.to_string());
+    let value = |i: usize| step[i].as_str().map(HeaderValue::from_str).transpose().map_err(|e| e.to_string());
+    Ok(Some(match step[0].as_str().unwrap_or_default() {
+        "status" => {
+            let status = step[1].as_i64().and_then(|status| u16::try_from(status).ok());
+            let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+            Step::Status(status.ok_or(NO_SUCH_STATUS)?)
+        }
+        "reason" => {
+            // Without words, Kestrel takes its own.
+            let Some(reason) = text(1).filter(|reason| !reason.is_empty()) else { return Ok(None) };
+            check(reason.is_ascii(), || NO_SUCH_REASON.to_owned())?;
+            Step::Reason(ReasonPhrase::try_from(reason.into_bytes()).map_err(|_| NO_SUCH_REASON)?)
+        }
+        "header" | "on-starting-header" => Step::Header(name()?, value(2)?),
+        "append" => Step::Append(name()?, value(2)?.ok_or("no value")?),
+        "content-length" => {
+            let length = step[1].to_string();
+            Step::Header(
+                header::CONTENT_LENGTH,
+                Some(HeaderValue::try_from(length).map_err(|e| e.to_string())?),
+            )
+        }
+        "write" => Step::Write(text(1).ok_or("no text")?),
+        "write-unflushed" => Step::WriteUnflushed(text(1).ok_or("no text")?),
+        "start" | "flush" => Step::Start,
+        "complete" => Step::Complete,
+        "read-body" => Step::ReadBody,
+        "throw" => Step::Throw,
+        "abort" => Step::Abort,
+        "upgrade" => Step::Upgrade,
+        "catch" => return Ok(None),
+        other => return Err(format!("no such step: {other}")),
+    }))
+}
+
+async fn handle(info: ConnectionInfo, State(script): State<SharedScript>, mut request: Request) -> Response {
+    if request.uri().path() == "/second" {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::from_u16(298).expect("it is one");
+        response.extensions_mut().insert(ReasonPhrase::from_static(b"Second"));
+        return response;
+    }
+    let mut script = std::mem::take(&mut *lock(&script));
+    script.head(&info, &mut request).await
+}
+
+/// What of a script comes after the head.
+struct Pieces {
+    script: Script,
+    request: Body,
+}
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = String;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, String>>> {
+        let this = &mut *self;
+        let mut unflushed = String::new();
+        loop {
+            match this.script.steps.pop_front() {
+                Some(Step::WriteUnflushed(text)) => unflushed += &text,
+                Some(Step::Write(text)) => {
+                    let text = std::mem::take(&mut unflushed) + &text;
+                    return Poll::Ready(Some(Ok(Frame::data(text.into()))));
+                }
+                Some(Step::Start) if unflushed.is_empty() => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Some(Step::Start) => return Poll::Ready(Some(Ok(Frame::data(unflushed.into())))),
+                Some(Step::Throw) => match this.script.failure {
+                    Failure::Panic => panic!("boom"),
+                    Failure::Error => return Poll::Ready(Some(Err("boom".to_owned()))),
+                },
+                Some(Step::ReadBody) => {
+                    this.script.steps.push_front(Step::ReadBody);
+                    match ready!(Pin::new(&mut this.request).poll_frame(cx)) {
+                        Some(Ok(_)) => {}
+                        Some(Err(error)) if !this.script.catches => {
+                            return Poll::Ready(Some(Err(error.to_string())));
+                        }
+                        Some(Err(_)) | None => _ = this.script.steps.pop_front(),
+                    }
+                }
+                Some(Step::Complete) | None => {
+                    this.script.steps.clear();
+                    let last = (!unflushed.is_empty()).then(|| Ok(Frame::data(unflushed.into())));
+                    return Poll::Ready(last);
+                }
+                Some(step) => unreachable!("{step:?} is of the head"),
+            }
+        }
+    }
+}
