@@ -33,6 +33,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
 use http::{Request, Response, Version};
@@ -43,7 +44,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::{Layer, Service};
 
-use crate::connection::{BoxConnectionService, Connection};
+use crate::connection::{BoxConnectionService, Connection, ConnectionInfo};
 use crate::error::BoxError;
 use crate::limits::Limits;
 use crate::listener::{BoundEndpoint, Endpoint, KestrelListener};
@@ -208,24 +209,10 @@ impl<S: HttpService> Builder<S> {
     ///
     /// If a limit, or an option of TLS, has a value that it cannot have.
     pub fn start(self) -> TestServer {
-        if let Err(error) = self.limits.check() {
-            panic!("{error}");
-        }
-        let endpoint = self.endpoint.protocols(self.protocols);
-        let (connector, socket) = memory_socket();
-        let endpoint = BoundEndpoint {
-            bound: Bound::Memory(socket),
-            name: "memory".into(),
-            limits: Arc::new(self.limits),
-            protocols: self.protocols,
-            layers: match endpoint.all_layers() {
-                Ok(layers) => layers,
-                Err(error) => panic!("{error}"),
-            },
-        };
+        let (connector, listener) = listener(&self.limits, self.endpoint, self.protocols);
         let stop = CancellationToken::new();
         let mut server = serve(self.app)
-            .listener(KestrelListener::in_memory(endpoint))
+            .listener(listener)
             .with_graceful_shutdown(stop.clone().cancelled_owned())
             .with_shutdown_timeout(self.shutdown_timeout);
         if !self.default_layers {
@@ -236,6 +223,41 @@ impl<S: HttpService> Builder<S> {
         });
         TestServer { connector, _stop_on_drop: stop.clone().drop_guard(), stop, stopped }
     }
+}
+
+impl Builder<Router> {
+    /// Starts `axum::serve` on [`KestrelListener::into_axum`] instead. The time for the shutdown
+    /// and the default layers are not part of that. Call it inside a runtime.
+    ///
+    /// # Panics
+    ///
+    /// If a limit, or an option of TLS, has a value that it cannot have.
+    pub fn start_under_axum(self) -> TestServer {
+        let (connector, listener) = listener(&self.limits, self.endpoint, self.protocols);
+        let listener = listener.into_axum().unwrap_or_else(|error| panic!("{error}"));
+        let stop = CancellationToken::new();
+        let app = self.app.into_make_service_with_connect_info::<ConnectionInfo>();
+        let server = axum::serve(listener, app).with_graceful_shutdown(stop.clone().cancelled_owned());
+        let stopped = tokio::spawn(async move {
+            let _ = server.await;
+        });
+        TestServer { connector, _stop_on_drop: stop.clone().drop_guard(), stop, stopped }
+    }
+}
+
+fn listener(limits: &Limits, endpoint: Endpoint, protocols: Protocols) -> (MemoryConnector, KestrelListener) {
+    let endpoint = endpoint.protocols(protocols);
+    let checked = limits.check().and_then(|()| endpoint.all_layers());
+    let layers = checked.unwrap_or_else(|error| panic!("{error}"));
+    let (connector, socket) = memory_socket();
+    let endpoint = BoundEndpoint {
+        bound: Bound::Memory(socket),
+        name: "memory".into(),
+        limits: Arc::new(limits.clone()),
+        protocols,
+        layers,
+    };
+    (connector, KestrelListener::in_memory(endpoint))
 }
 
 /// The client's end of a connection to a [`TestServer`]: raw octets.

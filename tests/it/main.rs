@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod architecture;
+#[cfg(feature = "test-util")]
+mod axum_serve;
 #[cfg(feature = "tls")]
 mod certificates;
 #[cfg(feature = "test-util")]
