@@ -11,7 +11,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, SERVER, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 
-use crate::request::panic_message;
+use crate::request::{BodyError, panic_message};
 use crate::telemetry::events;
 
 /// An answer's body that never has more or less than the Content-Length of the answer says: the
@@ -45,6 +45,9 @@ enum Broken {
     Unsent,
     /// It has more octets than it says: a bare 500, and the connection closes.
     TooLong,
+    /// Its body failed before its first octet. The status is that of the request's body, if that
+    /// is what failed; the connection is of no use then.
+    Failed(Option<StatusCode>),
 }
 
 impl Answer {
@@ -58,27 +61,35 @@ impl Answer {
         method: &Method,
         cx: &mut Context<'_>,
     ) -> http::Response<Self> {
-        let broken = if is_ordinary(&response, method) {
-            None
-        } else {
-            match Self::prepare_odd(&mut response, method, cx) {
-                Ok(length) => return Self::from(response, length),
-                Err(broken) => Some(broken),
+        if is_ordinary(&response, method) {
+            return Self::from(response, Length::Own);
+        }
+        let broken = match Self::prepare_odd(&mut response, method, cx) {
+            Ok(length) => return Self::from(response, length),
+            Err(broken) => broken,
+        };
+        let (status, close) = match broken {
+            Broken::Failed(Some(status)) => (status, true),
+            Broken::Failed(None) => (StatusCode::INTERNAL_SERVER_ERROR, false),
+            Broken::Unsent | Broken::TooLong => {
+                // Who asks by CONNECT what is not for it may not fill the log.
+                if *method != Method::CONNECT {
+                    events::answer_broken(response.status());
+                }
+                (StatusCode::INTERNAL_SERVER_ERROR, broken == Broken::TooLong)
             }
         };
-        match broken {
-            None => Self::from(response, Length::Own),
-            Some(broken) => {
-                events::answer_broken(response.status());
-                Self::server_error(response.headers(), broken == Broken::TooLong)
-            }
-        }
+        Self::bare(status, response.headers(), close)
     }
 
     /// A bare 500 in place of an answer with `headers`.
-    pub(super) fn server_error(headers: &HeaderMap, close: bool) -> http::Response<Self> {
+    pub(super) fn server_error(headers: &HeaderMap) -> http::Response<Self> {
+        Self::bare(StatusCode::INTERNAL_SERVER_ERROR, headers, false)
+    }
+
+    fn bare(status: StatusCode, headers: &HeaderMap, close: bool) -> http::Response<Self> {
         let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        *response.status_mut() = status;
         response.headers_mut().insert(CONTENT_LENGTH, 0.into());
         if let Some(server) = headers.get(SERVER) {
             response.headers_mut().insert(SERVER, server.clone());
@@ -242,7 +253,7 @@ fn peek(response: &mut Response, length: Option<u64>, cx: &mut Context<'_>) -> R
         None => *response.body_mut() = Body::empty(),
         Some(Err(error)) => {
             events::body_failed(&error);
-            return Err(Broken::Unsent);
+            return Err(Broken::Failed(BodyError::find(&error).and_then(BodyError::status)));
         }
         Some(Ok(frame)) => {
             let octets = frame.data_ref().map_or(0, |data| data.len() as u64);

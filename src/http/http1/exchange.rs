@@ -162,7 +162,7 @@ impl<S: App> Future for Exchange<S> {
             };
             let upgraded = accepted && shared.upgrades().admit(info);
             if accepted && !upgraded {
-                response = Answer::server_error(response.headers(), false);
+                response = Answer::server_error(response.headers());
             }
             if let (true, Some(context)) = (upgraded, &state.current) {
                 context.limits().mark(Mark::Upgraded);

@@ -177,7 +177,7 @@ impl<S: App> Future for Exchange<S> {
         }
         let mut response = Answer::prepare(response, this.method, cx);
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            response = Answer::server_error(response.headers(), false); // HTTP/2 has no such status
+            response = Answer::server_error(response.headers()); // HTTP/2 has no such status
         }
         drop_connection_headers(response.headers_mut());
         Poll::Ready(Ok(response.map(|answer| AnswerBody { answer, stream })))
