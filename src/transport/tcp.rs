@@ -12,6 +12,11 @@ use tokio::net::{TcpListener, TcpStream};
 use super::{Accepted, BoxIo, ResetOnDrop, SocketOptions};
 use crate::telemetry::events;
 
+/// How many octets of an answer the system takes beyond what it has sent: enough to keep sending
+/// while we are woken, as the large web servers and browsers have it.
+#[cfg(target_os = "linux")]
+const MAX_UNSENT: u32 = 16 * 1024;
+
 #[derive(Debug)]
 pub(crate) struct TcpSocket {
     listener: TcpListener,
@@ -83,6 +88,10 @@ impl TcpSocket {
 fn set_options(socket: &Socket, options: &SocketOptions) -> io::Result<()> {
     let socket = SockRef::from(socket);
     socket.set_tcp_nodelay(options.nodelay)?;
+    // Inherited too. Without it the system takes megabytes of an answer before a client that does
+    // not read is seen to stall.
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_notsent_lowat(MAX_UNSENT)?;
     match options.keepalive {
         Some(after) => socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(after)),
         None => Ok(()),

@@ -246,18 +246,18 @@ impl Output {
         self.stalled = true;
     }
 
-    /// Each write earns its own time, at least the grace; time not used is kept, grace is not
-    /// added twice. As Kestrel's `BytesWrittenToBuffer`, except that what goes into a stream that
-    /// is stalled earns no grace: it comes in the small pieces that the client takes.
+    /// Each write earns its own time, at least the grace, as Kestrel's `BytesWrittenToBuffer`, but
+    /// for two things. Time that was not used is not kept: there a client that took 10 MB at once
+    /// may then hold the connection for half a day. And what goes into a stream that is stalled
+    /// earns no grace: it comes in the small pieces that the client takes.
     fn count(&mut self) {
         let octets = std::mem::take(&mut self.uncounted);
         if let Some(rate) = self.rate {
             let time = rate.time_for(octets);
             let alone = Instant::now() + time.max(rate.grace_period());
             self.deadline = Some(match self.deadline {
-                None => alone,
                 Some(earlier) if self.stalled => earlier + time,
-                Some(earlier) => alone.max(earlier + time),
+                _ => alone,
             });
         }
     }
