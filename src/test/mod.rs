@@ -222,6 +222,8 @@ impl<S: HttpService> Builder<S> {
                 Ok(layers) => layers,
                 Err(error) => panic!("{error}"),
             },
+            #[cfg(feature = "tls")]
+            certificates: endpoint.certificates(),
         };
         let stop = CancellationToken::new();
         let mut server = serve(self.app)
