@@ -1,15 +1,15 @@
 //! HTTP/1.1 clients that cost little: fixed requests out, counted octets in.
 
-use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::Result;
 use crate::loads::{Head, Progress};
 use crate::servers::HELLO;
+use crate::tls::Client;
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\n";
 
@@ -40,16 +40,16 @@ pub(crate) fn request(head: Head, authority: SocketAddr) -> Vec<u8> {
 
 /// One connection that is kept: `depth` requests in one write, all their responses, again.
 pub(crate) async fn keep_asking(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
     server: SocketAddr,
     head: Head,
     depth: u32,
     progress: &Progress,
 ) -> Result<()> {
-    let mut stream = TcpStream::connect(server).await?;
-    stream.set_nodelay(true)?;
     let request = request(head, server);
 
     stream.write_all(&request).await?;
+    stream.flush().await?;
     let mut first = Vec::with_capacity(RESPONSE_ROOM);
     while !is_whole(&first) {
         if stream.read_buf(&mut first).await? == 0 {
@@ -63,6 +63,7 @@ pub(crate) async fn keep_asking(
     let mut responses = vec![0; expected + 1];
     loop {
         stream.write_all(&requests).await?;
+        stream.flush().await?;
         let mut filled = 0;
         while filled < expected {
             match stream.read(&mut responses[filled..]).await? {
@@ -77,13 +78,25 @@ pub(crate) async fn keep_asking(
     }
 }
 
+/// In clear.
+pub(crate) async fn connect(server: SocketAddr) -> Result<TcpStream> {
+    let stream = TcpStream::connect(server).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
 /// Connection after connection, one request each, which the server is asked to close.
-pub(crate) async fn keep_connecting(server: SocketAddr, progress: &Progress) -> Result<()> {
+pub(crate) async fn keep_connecting<S: AsyncRead + AsyncWrite + Unpin, F: Future<Output = Result<S>>>(
+    connect: impl Fn() -> F,
+    server: SocketAddr,
+    progress: &Progress,
+) -> Result<()> {
     let request = request(Head::Close, server);
     let mut response = Vec::with_capacity(RESPONSE_ROOM);
     loop {
-        let mut stream = TcpStream::connect(server).await?;
+        let mut stream = connect().await?;
         stream.write_all(&request).await?;
+        stream.flush().await?;
         response.clear();
         while stream.read_buf(&mut response).await? > 0 {}
         if !is_whole(&response) {
@@ -94,16 +107,23 @@ pub(crate) async fn keep_connecting(server: SocketAddr, progress: &Progress) -> 
 }
 
 /// Connections that do nothing by themselves, over sockets that block.
-pub(crate) struct Idle(Vec<std::net::TcpStream>);
+pub(crate) struct Idle(Vec<Box<dyn Stream>>);
+
+trait Stream: std::io::Read + std::io::Write {}
+
+impl<S: std::io::Read + std::io::Write> Stream for S {}
 
 impl Idle {
-    pub(crate) fn connect(server: SocketAddr, connections: usize) -> Result<Self> {
-        let connect = || -> std::io::Result<_> {
+    pub(crate) fn connect(server: SocketAddr, connections: usize, tls: Option<&Client>) -> Result<Self> {
+        let connect = || -> Result<Box<dyn Stream>> {
             let stream = std::net::TcpStream::connect(server)?;
             stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-            Ok(stream)
+            Ok(match tls {
+                Some(client) => Box::new(client.connect_blocking(stream)?),
+                None => Box::new(stream),
+            })
         };
-        Ok(Self((0..connections).map(|_| connect()).collect::<Result<_, _>>()?))
+        Ok(Self((0..connections).map(|_| connect()).collect::<Result<_>>()?))
     }
 
     /// One request on each of them.

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rustls::client::Resumption;
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -13,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::options::Options;
 use crate::process::{ServerProcess, own_cpu_time};
 use crate::servers::{Program, Server};
+use crate::tls::Client;
 use crate::{Result, http1, http2};
 
 /// One table of the report.
@@ -32,6 +35,12 @@ pub(crate) enum Work {
     Ask { connections: usize, head: Head, depth: u32 },
     /// A connection a request, so many at a time.
     Connect { at_a_time: usize },
+    /// The same as `Ask`, over TLS.
+    TlsAsk { connections: usize, head: Head },
+    /// The same as `Connect`, over TLS.
+    TlsConnect { at_a_time: usize, resumed: bool },
+    /// The same as `Idle`, over TLS.
+    TlsIdle,
     /// HTTP/2 without TLS, its preface sent unasked.
     Http2 { connections: usize, streams: u64 },
     /// Connections that rest.
@@ -52,6 +61,8 @@ pub(crate) enum Head {
 pub(crate) enum Protocol {
     Http1,
     Http2,
+    /// HTTP/1.1 over TLS.
+    Https,
 }
 
 impl Protocol {
@@ -59,6 +70,7 @@ impl Protocol {
         match self {
             Self::Http1 => "http1",
             Self::Http2 => "http2",
+            Self::Https => "https",
         }
     }
 }
@@ -67,7 +79,7 @@ impl FromStr for Protocol {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        [Self::Http1, Self::Http2]
+        [Self::Http1, Self::Http2, Self::Https]
             .into_iter()
             .find(|protocol| protocol.name() == name)
             .ok_or_else(|| format!("{name} is not a protocol"))
@@ -111,7 +123,7 @@ const fn absolute(figure: Figure, bound: Bound) -> Goal {
     Goal { figure, against: None, bound }
 }
 
-pub(crate) const LOADS: [Load; 6] = [
+pub(crate) const LOADS: [Load; 10] = [
     Load {
         name: "keepalive",
         about: "64 kept connections, one request at a time, head as wrk sends it",
@@ -170,6 +182,43 @@ pub(crate) const LOADS: [Load; 6] = [
         references: &["axum", "real"],
         goals: &[ratio(Figure::Requests, "axum", Bound::AtLeast(1.0))],
     },
+    Load {
+        name: "tls-keepalive",
+        about: "TLS 1.3, 64 kept connections, one request at a time, head as wrk sends it",
+        work: Work::TlsAsk { connections: 64, head: Head::Small },
+        references: &["axum-server"],
+        goals: &[
+            ratio(Figure::Requests, "axum-server", Bound::AtLeast(1.0)),
+            ratio(Figure::Cpu, "axum-server", Bound::AtMost(1.0)),
+        ],
+    },
+    Load {
+        name: "tls-churn",
+        about: "TLS 1.3, a new connection and a full handshake for every request, 64 at a time",
+        work: Work::TlsConnect { at_a_time: 64, resumed: false },
+        references: &["axum-server"],
+        goals: &[
+            ratio(Figure::Requests, "axum-server", Bound::AtLeast(1.0)),
+            ratio(Figure::Cpu, "axum-server", Bound::AtMost(1.0)),
+        ],
+    },
+    Load {
+        name: "tls-resumed",
+        about: "TLS 1.3, a new connection for every request, its session resumed, 64 at a time",
+        work: Work::TlsConnect { at_a_time: 64, resumed: true },
+        references: &["axum-server"],
+        goals: &[ratio(Figure::Requests, "axum-server", Bound::AtLeast(1.0))],
+    },
+    Load {
+        name: "tls-idle",
+        about: "memory of a TLS connection that rests: after the handshake, and after one request",
+        work: Work::TlsIdle,
+        references: &["axum-server"],
+        goals: &[
+            ratio(Figure::IdleFresh, "axum-server", Bound::AtMost(1.0)),
+            ratio(Figure::IdleUsed, "axum-server", Bound::AtMost(1.0)),
+        ],
+    },
 ];
 
 /// What the clients of one measurement have reached.
@@ -201,20 +250,25 @@ impl Load {
     /// Memory hardly differs between rounds.
     pub(crate) fn rounds(&self, options: &Options) -> usize {
         match self.work {
-            Work::Idle => options.rounds.min(3),
+            Work::Idle | Work::TlsIdle => options.rounds.min(3),
             _ => options.rounds,
+        }
+    }
+
+    pub(crate) fn protocol(&self) -> Protocol {
+        match self.work {
+            Work::Http2 { .. } => Protocol::Http2,
+            Work::TlsAsk { .. } | Work::TlsConnect { .. } | Work::TlsIdle => Protocol::Https,
+            Work::Ask { .. } | Work::Connect { .. } | Work::Idle => Protocol::Http1,
         }
     }
 
     /// Starts the server, puts this load on it, and ends it.
     pub(crate) async fn measure(&self, server: &Server, options: &Options) -> Result<Measured> {
-        let protocol = match self.work {
-            Work::Http2 { .. } => Protocol::Http2,
-            _ => Protocol::Http1,
-        };
-        let process = ServerProcess::start(server, protocol).await?;
+        let process = ServerProcess::start(server, self.protocol()).await?;
         match self.work {
-            Work::Idle => idle(&process, options).await,
+            Work::Idle => idle(&process, options, None).await,
+            Work::TlsIdle => idle(&process, options, Some(&Client::new(Resumption::disabled())?)).await,
             work => window(work, &process, warm_up(server, options), options.length).await,
         }
     }
@@ -290,9 +344,11 @@ impl Clients {
         let stop = CancellationToken::new();
         // Connecting is the client kernel's work too: one thread could not keep a server busy.
         let (threads, connections) = match work {
-            Work::Ask { connections, .. } | Work::Http2 { connections, .. } => (1, connections),
-            Work::Connect { at_a_time } => (2, at_a_time),
-            Work::Idle => (0, 0),
+            Work::Ask { connections, .. }
+            | Work::Http2 { connections, .. }
+            | Work::TlsAsk { connections, .. } => (1, connections),
+            Work::Connect { at_a_time } | Work::TlsConnect { at_a_time, .. } => (2, at_a_time),
+            Work::Idle | Work::TlsIdle => (0, 0),
         };
         let threads = (0..threads)
             .map(|_| {
@@ -324,16 +380,34 @@ fn run_clients(
     stop: CancellationToken,
 ) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let resumption = match work {
+        Work::TlsConnect { resumed: true, .. } => Resumption::in_memory_sessions(256),
+        _ => Resumption::disabled(),
+    };
+    let tls = Arc::new(Client::new(resumption)?);
     runtime.block_on(async move {
         let mut clients = JoinSet::new();
         for _ in 0..connections {
-            let progress = progress.clone();
+            let (progress, tls) = (progress.clone(), tls.clone());
             clients.spawn(async move {
                 match work {
-                    Work::Ask { head, depth, .. } => http1::keep_asking(server, head, depth, &progress).await,
-                    Work::Connect { .. } => http1::keep_connecting(server, &progress).await,
+                    Work::Ask { head, depth, .. } => {
+                        let stream = http1::connect(server).await?;
+                        http1::keep_asking(stream, server, head, depth, &progress).await
+                    }
+                    Work::TlsAsk { head, .. } => {
+                        let stream = tls.connect(server).await?;
+                        http1::keep_asking(stream, server, head, 1, &progress).await
+                    }
+                    Work::Connect { .. } => {
+                        let connect = || async { Ok(TcpStream::connect(server).await?) };
+                        http1::keep_connecting(connect, server, &progress).await
+                    }
+                    Work::TlsConnect { .. } => {
+                        http1::keep_connecting(|| tls.connect(server), server, &progress).await
+                    }
                     Work::Http2 { streams, .. } => http2::keep_asking(server, streams, &progress).await,
-                    Work::Idle => Ok(()),
+                    Work::Idle | Work::TlsIdle => Ok(()),
                 }
             });
         }
@@ -346,12 +420,12 @@ fn run_clients(
 }
 
 /// What the server's memory grows by, divided by the connections that it grew for.
-async fn idle(process: &ServerProcess, options: &Options) -> Result<Measured> {
+async fn idle(process: &ServerProcess, options: &Options, tls: Option<&Client>) -> Result<Measured> {
     // What a first request allocates once is not a connection's.
-    http1::Idle::connect(process.address, 1)?.ask(process.address)?;
+    http1::Idle::connect(process.address, 1, tls)?.ask(process.address)?;
     sleep(options.warm_up).await;
     let empty = process.resident()?;
-    let mut idle = http1::Idle::connect(process.address, options.idle)?;
+    let mut idle = http1::Idle::connect(process.address, options.idle, tls)?;
     sleep(options.settle).await;
     let fresh = process.resident()?;
     idle.ask(process.address)?;

@@ -1,5 +1,5 @@
-//! Whole servers beside each other: `kestrel-rs`, bare `axum::serve`, hyper driven directly and, if you have
-//! it, the real Kestrel, under the same load, on the same machine, in one run, round by round.
+//! Whole servers beside each other: `kestrel-rs`, bare `axum::serve`, hyper driven directly, for TLS `axum-server`
+//! and, if you have it, the real Kestrel, under the same load, on the same machine, in one run, round by round.
 //!
 //! `../README.md` says how to run it and how to read what it prints.
 #![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
@@ -12,6 +12,7 @@ mod options;
 mod process;
 mod report;
 mod servers;
+mod tls;
 
 use std::error::Error;
 
@@ -53,7 +54,7 @@ async fn compare(options: &Options) -> Result<()> {
 /// Every server once a round, always in the same order: what disturbs the machine for a while disturbs all.
 async fn rounds(load: &Load, servers: &[&'static Server], options: &Options) -> Result<Results> {
     let servers: Vec<_> =
-        servers.iter().copied().filter(|server| options.wants_server(server, load.name)).collect();
+        servers.iter().copied().filter(|server| options.wants_server(server, load)).collect();
     let mut results = Results::new(&servers);
     for round in 1..=load.rounds(options) {
         for server in &servers {

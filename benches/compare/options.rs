@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::Result;
-use crate::loads::{LOADS, Protocol};
+use crate::loads::{LOADS, Load, Protocol};
 use crate::process;
 use crate::servers::{SERVERS, Server};
 
@@ -13,8 +13,9 @@ cargo bench --bench compare -- [OPTIONS]
   --seconds S       length of one measurement (2)
   --settle S        idle: how long connections rest before memory is read (3)
   --idle N          idle: connections (2000, or what the limit of open files leaves)
-  --only A,B        these loads: keepalive, browser, pipelined, churn, idle, http2
-  --servers A,B     these servers, in every load
+  --only A,B        these loads: keepalive, browser, pipelined, churn, idle, http2,
+                    tls-keepalive, tls-churn, tls-resumed, tls-idle
+  --servers A,B     these servers, in every load whose protocol they speak
 environment: KESTREL_APP=PROGRAM takes part as `real`; it is called with PORT SHORT_PORT";
 
 /// One process of this benchmark: the one that measures, or one of those that it measures.
@@ -65,9 +66,12 @@ impl Options {
         self.loads.is_empty() || self.loads.iter().any(|wanted| wanted == name)
     }
 
-    pub(crate) fn wants_server(&self, server: &Server, load: &str) -> bool {
+    pub(crate) fn wants_server(&self, server: &Server, load: &Load) -> bool {
+        if !server.speaks.contains(&load.protocol()) {
+            return false;
+        }
         match self.servers.as_slice() {
-            [] => self.wants_load(load) && server.only.is_none_or(|only| only == load),
+            [] => self.wants_load(load.name) && server.only.is_none_or(|only| only == load.name),
             wanted => wanted.iter().any(|name| name == server.name),
         }
     }

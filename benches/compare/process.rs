@@ -63,7 +63,7 @@ impl ServerProcess {
             .stdout(Stdio::null())
             .spawn()?;
         let port = match protocol {
-            Protocol::Http1 => port,
+            Protocol::Http1 | Protocol::Https => port,
             Protocol::Http2 => port + 100,
         };
         let process = Self { child, address: (Ipv4Addr::LOCALHOST, port).into() };

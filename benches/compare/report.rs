@@ -125,7 +125,7 @@ pub(crate) fn heading(options: &Options, servers: &[&'static Server]) -> String 
 
 pub(crate) fn table(load: &Load, results: &Results, options: &Options) -> String {
     let mut text = format!("== {}: {}\n", load.name, load.about);
-    if let Work::Idle = load.work {
+    if let Work::Idle | Work::TlsIdle = load.work {
         let _ =
             writeln!(text, "   {} connections, {:.0} s later", options.idle, options.settle.as_secs_f64());
     }

@@ -10,17 +10,19 @@ use axum::body::Body;
 use axum::response::Response;
 use axum::routing::get;
 use axum::serve::ListenerExt as _;
+use axum_server::tls_rustls::RustlsConfig;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use kestrel_rs::KestrelListener;
+use kestrel_rs::{Certificate, Endpoint, KestrelListener, TlsOptions};
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt as _;
 
 use crate::Result;
 use crate::loads::{LOADS, Protocol};
 use crate::options::Options;
+use crate::tls;
 
 /// The body of every response.
 pub(crate) const HELLO: &str = "Hello World!";
@@ -30,6 +32,8 @@ pub(crate) struct Server {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
     pub(crate) program: Program,
+    /// It takes part in the loads of these.
+    pub(crate) speaks: &'static [Protocol],
     /// Takes part in this load alone, unless asked for by name.
     pub(crate) only: Option<&'static str>,
 }
@@ -45,36 +49,50 @@ pub(crate) enum Program {
 /// A server that runs until its process is ended.
 pub(crate) type Serving = Pin<Box<dyn Future<Output = Result<()>>>>;
 
+const CLEAR: &[Protocol] = &[Protocol::Http1, Protocol::Http2];
+
 /// In the order in which they run within a round.
-pub(crate) const SERVERS: [Server; 5] = [
+pub(crate) const SERVERS: [Server; 6] = [
     Server {
         name: "kestrel",
         about: "kestrel_rs::serve, every guard on, defaults",
-        program: Program::Own(|_| Box::pin(serve_kestrel())),
+        program: Program::Own(|protocol| Box::pin(serve_kestrel(protocol))),
+        speaks: &[Protocol::Http1, Protocol::Http2, Protocol::Https],
         only: None,
     },
     Server {
         name: "axum",
         about: "axum::serve(TcpListener, Router)",
         program: Program::Own(|_| Box::pin(serve_axum())),
+        speaks: CLEAR,
         only: None,
     },
     Server {
         name: "axum-nodelay",
         about: "axum::serve, its sockets with TCP_NODELAY",
         program: Program::Own(|_| Box::pin(serve_axum_nodelay())),
+        speaks: CLEAR,
         only: Some("pipelined"),
     },
     Server {
         name: "hyper",
         about: "hyper's drivers called directly, TCP_NODELAY, HTTP/1 with pipeline_flush",
         program: Program::Own(|protocol| Box::pin(serve_hyper(protocol))),
+        speaks: CLEAR,
+        only: None,
+    },
+    Server {
+        name: "axum-server",
+        about: "axum-server 0.8 with rustls, its defaults",
+        program: Program::Own(|_| Box::pin(serve_axum_server())),
+        speaks: &[Protocol::Https],
         only: None,
     },
     Server {
         name: "real",
         about: "Kestrel of ASP.NET Core, the program in KESTREL_APP",
         program: Program::Named { variable: "KESTREL_APP" },
+        speaks: CLEAR,
         only: None,
     },
 ];
@@ -90,7 +108,7 @@ pub(crate) fn available(options: &Options) -> Vec<&'static Server> {
                 !options.servers.is_empty() || std::env::var_os(variable).is_some()
             }
         })
-        .filter(|server| LOADS.iter().any(|load| options.wants_server(server, load.name)))
+        .filter(|server| LOADS.iter().any(|load| options.wants_server(server, load)))
         .collect()
 }
 
@@ -117,8 +135,13 @@ fn announce(port: u16) {
     println!("{port}");
 }
 
-async fn serve_kestrel() -> Result<()> {
-    let listener = KestrelListener::bind("http://127.0.0.1:0").await?;
+async fn serve_kestrel(protocol: Protocol) -> Result<()> {
+    let mut endpoint = Endpoint::ip(([127, 0, 0, 1], 0));
+    if protocol == Protocol::Https {
+        let (certificate, key) = tls::certificate()?;
+        endpoint = endpoint.tls(TlsOptions::new(Certificate::from_pem(certificate, key)?));
+    }
+    let listener = KestrelListener::builder().endpoint(endpoint).bind().await?;
     let port = listener.local_addrs()[0].socket_addr().map_or(0, |address| address.port());
     announce(port);
     Ok(kestrel_rs::serve(router()).listener(listener).await?)
@@ -134,6 +157,13 @@ async fn serve_axum_nodelay() -> Result<()> {
         let _ = stream.set_nodelay(true);
     });
     Ok(axum::serve(listener, router()).await?)
+}
+
+async fn serve_axum_server() -> Result<()> {
+    let (certificate, key) = tls::certificate()?;
+    let config = RustlsConfig::from_pem(certificate.into(), key.into()).await?;
+    let listener = bind().await?.into_std()?;
+    Ok(axum_server::from_tcp_rustls(listener, config)?.serve(router().into_make_service()).await?)
 }
 
 async fn serve_hyper(protocol: Protocol) -> Result<()> {
@@ -154,7 +184,9 @@ async fn drive(stream: TcpStream, router: Router, protocol: Protocol) -> hyper::
     let io = TokioIo::new(stream);
     let service = service_fn(move |request| answer(router.clone(), request));
     match protocol {
-        Protocol::Http1 => http1::Builder::new().pipeline_flush(true).serve_connection(io, service).await,
+        Protocol::Http1 | Protocol::Https => {
+            http1::Builder::new().pipeline_flush(true).serve_connection(io, service).await
+        }
         Protocol::Http2 => http2::Builder::new(TokioExecutor::new()).serve_connection(io, service).await,
     }
 }

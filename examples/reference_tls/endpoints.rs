@@ -37,10 +37,17 @@ pub(crate) fn all(base: u16, folder: &Path) -> Result<(Vec<Endpoint>, Counts), B
         Certificate::from_pem_files(folder.join(format!("{name}.pem")), folder.join(format!("{key}.key")))
     };
     let named = |name: &str| certificate(name, name);
+    let chain = Certificate::from_pfx_file(folder.join("chain.pfx"), "test")?;
+    let encrypted = Certificate::from_encrypted_pem_files(
+        folder.join("default.pem"),
+        folder.join("default.enc.key"),
+        "test",
+    )?;
     let standard = named("default")?;
     let ours = ClientTrust::from_pem_file(folder.join("ca.pem"))?;
     let tls = || TlsOptions::new(standard.clone());
-    let clients = |mode| tls().client_certificates(mode).client_trust(ours.clone());
+    let by_clients = |tls: TlsOptions, mode| tls.client_certificates(mode).client_trust(ours.clone());
+    let clients = |mode| by_clients(tls(), mode);
     let allow = || clients(ClientCertificates::Allow);
     let at = |n: u16| Endpoint::ip(([127, 0, 0, 1], base + n));
     let with_table = |options: TlsOptions| -> Result<TlsOptions, BoxError> {
@@ -92,18 +99,18 @@ pub(crate) fn all(base: u16, folder: &Path) -> Result<(Vec<Endpoint>, Counts), B
         at(21).tls(TlsOptions::new(named("rsa")?).versions([TlsVersion::Tls12])),
         at(22).tls(tls().client_certificates(ClientCertificates::Allow)),
         at(23).tls(allow().client_trust(ClientTrust::danger_accept_any())),
-        at(24).tls(TlsOptions::new(named("chain")?)),
+        at(24).tls(TlsOptions::new(chain.clone())),
         at(25).tls(TlsOptions::new(certificate("chain-root", "chain")?)),
         at(26).tls(by_entry(allow())),
-        at(27)
-            .protocols(Protocols::HTTP1)
-            .tls(clients(ClientCertificates::Require).versions([TlsVersion::Tls12])),
+        at(27).protocols(Protocols::HTTP1).tls(
+            by_clients(TlsOptions::new(encrypted), ClientCertificates::Require).versions([TlsVersion::Tls12]),
+        ),
         at(28).protocols(Protocols::HTTP1).tls(tls().versions([TlsVersion::Tls12])),
         at(29).layer(insert(DoneElsewhere)),
         at(30).limits(Limits::default().max_concurrent_connections(1)).tls(tls()),
         at(31).tls(tls().without_resumption()),
-        at(32).tls(TlsOptions::new(named("chain")?)),
-        at(33).tls(TlsOptions::new(named("chain")?)),
+        at(32).tls(TlsOptions::new(chain.clone())),
+        at(33).tls(TlsOptions::new(chain)),
     ];
     Ok((endpoints, counts))
 }

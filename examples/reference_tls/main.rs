@@ -12,8 +12,6 @@
 //!   11, 16     an exception in a callback: an error, which refuses the client too
 //!   17         a hook that changes what is set: set at once; what it would have seen is a constant
 //!   21         cipher suites of TLS 1.2 without AEAD: all that there are
-//!   24, 32, 33 the chain from a PFX file: from a PEM file
-//!   27         an encrypted key: the same key, not encrypted
 //!   29         TLS done elsewhere: plain HTTP that is told so
 //! ```
 

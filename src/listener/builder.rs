@@ -6,6 +6,8 @@ use super::bind::bind;
 use super::{BoundEndpoint, Endpoint, KestrelListener, SocketOptions};
 use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
+#[cfg(feature = "tls")]
+use crate::tls::{Certificate, TlsOptions};
 
 /// Collects endpoints and what they have in common.
 ///
@@ -15,7 +17,7 @@ use crate::limits::Limits;
 ///
 /// | option | default |
 /// |---|---|
-/// | [`endpoint`](Self::endpoint) | `http://localhost:5000`, if none is added |
+/// | [`endpoint`](Self::endpoint) | `http://localhost:5000`, if none is added; also `https://localhost:5001` with the feature `tls`, if this user has a development certificate |
 /// | [`limits`](Self::limits) | [`Limits::default`] |
 /// | [`socket_options`](Self::socket_options) | [`SocketOptions::default`] |
 ///
@@ -41,7 +43,9 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Adds an endpoint. With none, the server listens on `http://localhost:5000`.
+    /// Adds an endpoint. With none, the server listens on `http://localhost:5000`, and on
+    /// `https://localhost:5001` if this user has a development certificate
+    /// (`Certificate::find_development`).
     pub fn endpoint(mut self, endpoint: Endpoint) -> Self {
         self.endpoints.push(endpoint);
         self
@@ -68,6 +72,8 @@ impl Builder {
     /// Outside of a Tokio runtime with I/O enabled.
     #[expect(clippy::unused_async, reason = "needs a runtime, which an async function says best")]
     pub async fn bind(mut self) -> Result<KestrelListener, Error> {
+        #[cfg(feature = "tls")]
+        self.use_development_certificate();
         if self.endpoints.is_empty() {
             self.endpoints.push(Endpoint::localhost(5000));
         }
@@ -82,6 +88,8 @@ impl Builder {
         for (endpoint, layers) in self.endpoints.into_iter().zip(layers) {
             let (address, sockets) = bind(&endpoint, &self.socket_options)?;
             let name = Arc::<str>::from(address.to_string());
+            #[cfg(feature = "tls")]
+            let certificates = endpoint.certificates();
             let limits = endpoint.limits.map_or_else(|| Arc::clone(&limits), Arc::new);
             endpoints.extend(sockets.into_iter().map(|bound| BoundEndpoint {
                 bound,
@@ -89,10 +97,31 @@ impl Builder {
                 limits: Arc::clone(&limits),
                 protocols: endpoint.protocols,
                 layers: layers.clone(),
+                #[cfg(feature = "tls")]
+                certificates: certificates.clone(),
             }));
             addresses.push(address);
         }
         Ok(KestrelListener { addresses, endpoints })
+    }
+
+    /// For https endpoints without a certificate and, where there is no endpoint at all, for the one
+    /// beside `http://localhost:5000`. Nothing happens if this user has none.
+    #[cfg(feature = "tls")]
+    fn use_development_certificate(&mut self) {
+        let without = |endpoint: &Endpoint| endpoint.check_https().is_err();
+        if !self.endpoints.is_empty() && !self.endpoints.iter().any(without) {
+            return;
+        }
+        let Some(certificate) = Certificate::find_development() else { return };
+        if self.endpoints.is_empty() {
+            let secure = Endpoint::localhost(5001).tls(TlsOptions::new(certificate.clone()));
+            self.endpoints = vec![Endpoint::localhost(5000), secure];
+            return;
+        }
+        for endpoint in self.endpoints.iter_mut().filter(|endpoint| without(endpoint)) {
+            *endpoint = endpoint.clone().tls(TlsOptions::new(certificate.clone()));
+        }
     }
 
     fn check(&self, endpoint: &Endpoint) -> Result<(), Error> {

@@ -15,7 +15,7 @@ use crate::error::{BoxError, Error, ErrorKind};
 use crate::limits::Limits;
 use crate::protocols::Protocols;
 #[cfg(feature = "tls")]
-use crate::tls::{TlsLayer, TlsOptions};
+use crate::tls::{Certificate, TlsLayer, TlsOptions};
 
 /// An address to listen on, and what is special about it: protocols, limits, connection layers.
 ///
@@ -29,7 +29,7 @@ use crate::tls::{TlsLayer, TlsOptions};
 /// | [`protocols`](Self::protocols) | HTTP/1.1 and HTTP/2 |
 /// | [`limits`](Self::limits) | those of the [`Builder`](super::Builder::limits) |
 /// | [`layer`](Self::layer) | none |
-/// | `tls` | none: plain HTTP; an `https` address needs it |
+/// | `tls` | none: plain HTTP; on an `https` address the development certificate of this user, if there is one when it is bound |
 /// | [`socket_options`](Self::socket_options) | those of the [`Builder`](super::Builder::socket_options) |
 /// | [`unix_mode`](Self::unix_mode) | what the umask of the process leaves |
 ///
@@ -71,6 +71,10 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// The endpoint that an address such as `http://*:80` means; see [`Address`].
+    ///
+    /// One of `https` that is given no `tls` gets the development certificate of this user when it
+    /// is bound (`Certificate::find_development`), inside all its layers. Without one, `bind` fails
+    /// and says how to make it.
     ///
     /// # Example
     ///
@@ -294,6 +298,12 @@ impl Endpoint {
         Ok(self.layers.clone())
     }
 
+    /// Those whose files are to be followed. What a selector or a resolver will give is not known.
+    #[cfg(feature = "tls")]
+    pub(crate) fn certificates(&self) -> Vec<Certificate> {
+        self.tls.iter().flat_map(|(_, options)| options.certificates()).cloned().collect()
+    }
+
     /// An https address needs TLS.
     pub(super) fn check_https(&self) -> Result<(), Error> {
         #[cfg(feature = "tls")]
@@ -324,7 +334,7 @@ impl Endpoint {
 }
 
 #[cfg(feature = "tls")]
-const NO_TLS: &str = "an https address needs a certificate; give one with `.tls(TlsOptions::new(Certificate::from_pem_files(\"cert.pem\", \"key.pem\")?))`, or use http";
+const NO_TLS: &str = "an https address needs a certificate; give one with `.tls(TlsOptions::new(Certificate::from_pem_files(\"cert.pem\", \"key.pem\")?))`, or make one for development, once for this user, with `kestrel_rs::tls::create_development_certificate()`, or use http";
 #[cfg(not(feature = "tls"))]
 const NO_TLS: &str = "this build has no TLS; turn the cargo feature `tls` on, or use http";
 

@@ -29,6 +29,8 @@ use std::sync::Arc;
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::protocols::Protocols;
+#[cfg(feature = "tls")]
+use crate::tls::Certificate;
 use crate::transport::Bound;
 
 pub use crate::transport::{BoundAddr, SocketOptions};
@@ -107,4 +109,7 @@ pub(crate) struct BoundEndpoint {
     pub(crate) limits: Arc<Limits>,
     pub(crate) protocols: Protocols,
     pub(crate) layers: ConnectionLayers,
+    /// To be followed while connections are accepted.
+    #[cfg(feature = "tls")]
+    pub(crate) certificates: Vec<Certificate>,
 }

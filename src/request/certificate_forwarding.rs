@@ -135,9 +135,29 @@ impl<S> Layer<S> for CertificateForwardingLayer {
 
 /// The certificate that a proxy forwarded: there when the header was, in a request's extensions.
 ///
+/// [`TlsInfo`](crate::TlsInfo) goes on saying what the connection itself has, which is then the proxy's. Where clients
+/// come through a proxy as well as without, this one counts before it.
+///
 /// # Example
 ///
-/// See [`CertificateForwardingLayer`].
+/// ```
+/// use axum::Extension;
+/// use kestrel_rs::TlsInfo;
+/// use kestrel_rs::request::ForwardedClientCertificate;
+///
+/// async fn whoami(
+///     forwarded: Option<Extension<ForwardedClientCertificate>>,
+///     tls: Option<TlsInfo>,
+/// ) -> String {
+///     let certificate = match (&forwarded, &tls) {
+///         (Some(Extension(forwarded)), _) => forwarded.der().map(|der| der.to_vec()),
+///         (None, Some(tls)) => tls.peer_certificates().first().cloned(),
+///         (None, None) => None,
+///     };
+///     certificate.map_or("nobody".to_owned(), |der| format!("{} octets", der.len()))
+/// }
+/// # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(whoami));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForwardedClientCertificate(Option<Bytes>);
 

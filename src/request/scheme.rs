@@ -4,16 +4,18 @@ use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use axum::extract::{ConnectInfo, FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;
 use http::{Extensions, Request, Uri};
 
 use super::RequestContext;
+use crate::connection::ConnectionInfo;
 
 /// The scheme of a request: `http`, `https`, or what a trusted proxy said that its client used.
 ///
-/// It is, in this order: what [`ForwardedHeadersLayer`](super::ForwardedHeadersLayer) found; what the server knows
-/// of the connection; the scheme of the URI, which a server of another make may set from HTTP/2's `:scheme`; `http`.
+/// It is, in this order: what [`ForwardedHeadersLayer`](super::ForwardedHeadersLayer) found; `https` on a connection
+/// of TLS and `http` on another, whatever a client writes into HTTP/2's `:scheme`; where the server does not know the
+/// connection, the scheme of the URI, which a server of another make may set from HTTP/2's `:scheme`; `http`.
 /// Layers like [`HstsLayer`](super::HstsLayer) and
 /// [`HttpsRedirectionLayer`](super::HttpsRedirectionLayer) go by it. A layer of your own, one that
 /// knows that TLS ended elsewhere, puts it into the request's extensions.
@@ -53,11 +55,14 @@ impl RequestScheme {
         if let Some(scheme) = extensions.get::<Self>() {
             return scheme.clone();
         }
-        if extensions.get::<RequestContext>().is_some_and(RequestContext::is_served) {
-            // What a client writes into `:scheme` says nothing of the connection.
-            return Self::HTTP;
+        let served = extensions.get::<RequestContext>().and_then(RequestContext::connection);
+        // Under `axum::serve` it is there if the program has asked for it.
+        let connection = served.or_else(|| extensions.get().map(|ConnectInfo(connection)| connection));
+        match connection.map(ConnectionInfo::is_https) {
+            Some(true) => Self::HTTPS,
+            Some(false) => Self::HTTP,
+            None => uri.scheme_str().map_or(Self::HTTP, Self::new),
         }
-        uri.scheme_str().map_or(Self::HTTP, Self::new)
     }
 
     pub(crate) fn new(text: &str) -> Self {

@@ -10,6 +10,8 @@ use super::tracker::Tracker;
 use crate::connection::{BoxConnectionService, Connection, ConnectionInfo};
 use crate::listener::BoundEndpoint;
 use crate::telemetry::events;
+#[cfg(feature = "tls")]
+use crate::tls::Certificate;
 use crate::transport::is_connection_error;
 
 /// How long accepting rests when the system has no more descriptors or memory to give.
@@ -21,6 +23,24 @@ const REST: Duration = Duration::from_secs(1);
 pub(super) fn tasks() -> usize {
     tokio::runtime::Handle::current().metrics().num_workers()
 }
+
+/// Follows the files of the endpoint's certificates until told to stop. Call it inside a runtime.
+#[cfg(feature = "tls")]
+pub(super) fn follow_certificates(endpoint: &BoundEndpoint, stop: &CancellationToken) {
+    for watch in endpoint.certificates.iter().filter_map(Certificate::watch) {
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = watch => {}
+            }
+        });
+    }
+}
+
+/// There are none.
+#[cfg(not(feature = "tls"))]
+pub(super) fn follow_certificates(_: &BoundEndpoint, _: &CancellationToken) {}
 
 /// Accepts connections and serves each in a task of its own, until told to stop.
 ///

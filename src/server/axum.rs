@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::accept::accept;
+use super::accept::{accept, follow_certificates};
 use super::pipeline;
 use super::tracker::Tracker;
 use crate::connection::ConnectionInfo;
@@ -64,6 +64,7 @@ impl KestrelListener {
         let (sender, accepted) = mpsc::channel(1);
         for endpoint in self.into_endpoints() {
             let service = pipeline::handed_over(&endpoint, &sender);
+            follow_certificates(&endpoint, &stop);
             runtime.spawn(accept(Arc::new(endpoint), service, Tracker::default(), stop.clone()));
         }
         Ok(AxumListener { accepted, local, _stop: stop.drop_guard() })

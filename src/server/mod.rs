@@ -28,6 +28,10 @@ use tracker::Tracker;
 /// Serves `app`: on `http://localhost:5000` unless given a [listener](Serve::listener), until
 /// Ctrl-C or SIGTERM unless given another [signal](Serve::with_graceful_shutdown).
 ///
+/// Without a listener it also serves `https://localhost:5001`, if this user has a development
+/// certificate; `kestrel_rs::tls::create_development_certificate` makes one. One that cannot be
+/// used is an event at warn, and only http is served.
+///
 /// Awaiting the result binds, says where it listens (as an event of `tracing` at info; on standard
 /// error in a program without a subscriber) and serves. It returns when the server has shut down,
 /// or with an error if it could not start.
@@ -120,7 +124,7 @@ impl<S> HttpService for S where
 ///
 /// | option | default |
 /// |---|---|
-/// | [`listener`](Self::listener) | `http://localhost:5000` with the default [`Limits`](crate::Limits) |
+/// | [`listener`](Self::listener) | `http://localhost:5000` with the default [`Limits`](crate::Limits), and `https://localhost:5001` if this user has a development certificate |
 /// | [`with_graceful_shutdown`](Self::with_graceful_shutdown) | Ctrl-C and SIGTERM |
 /// | [`with_shutdown_timeout`](Self::with_shutdown_timeout) | 30 s |
 /// | default layers | on; [`without_default_layers`](Self::without_default_layers) |
@@ -154,7 +158,7 @@ pub struct Serve<S> {
 type Signal = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl<S: HttpService> Serve<S> {
-    /// Serves on these endpoints instead of `http://localhost:5000`.
+    /// Serves on these endpoints instead of those of `localhost`.
     pub fn listener(mut self, listener: KestrelListener) -> Self {
         self.listener = Some(listener);
         self
@@ -219,6 +223,7 @@ async fn run(
     for endpoint in endpoints {
         let app = pipeline::requests(app.clone(), &endpoint.limits, default_layers);
         let service = pipeline::connections(&endpoint, &app, &upgrades);
+        accept::follow_certificates(&endpoint, &stop);
         let endpoint = Arc::new(endpoint);
         for _ in 0..accept::tasks() {
             accepting.spawn(accept::accept(endpoint.clone(), service.clone(), tracker.clone(), stop.clone()));

@@ -218,5 +218,5 @@ pub(crate) fn development_certificate_created(path: &Path) {
 
 #[cfg(feature = "tls")]
 pub(crate) fn development_certificate_unusable(path: &Path, reason: &dyn Display) {
-    tracing::debug!(target: "kestrel_rs::tls", path = %path.display(), %reason, "the development certificate cannot be used");
+    tracing::warn!(target: "kestrel_rs::tls", path = %path.display(), %reason, "the development certificate cannot be used; `kestrel_rs::tls::create_development_certificate()` makes a new one");
 }

@@ -256,6 +256,8 @@ fn listener(limits: &Limits, endpoint: Endpoint, protocols: Protocols) -> (Memor
         limits: Arc::new(limits.clone()),
         protocols,
         layers,
+        #[cfg(feature = "tls")]
+        certificates: endpoint.certificates(),
     };
     (connector, KestrelListener::in_memory(endpoint))
 }

@@ -36,8 +36,8 @@ use crate::error::Error;
 
 /// A server certificate: its chain and its private key.
 ///
-/// Clones are cheap and share what they hold. A certificate made from files follows them while a
-/// server uses it (see [Reload](#reload)); the files are read at once, so that a mistake is found at the start.
+/// Clones are cheap and share what they hold. A certificate made from files follows them while an
+/// endpoint that was given it accepts connections (see [Reload](#reload)); the files are read at once, so that a mistake is found at the start.
 ///
 /// # What is accepted
 ///

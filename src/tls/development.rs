@@ -46,6 +46,10 @@ impl Certificate {
     }
 
     /// The development certificate of this user, if it was made before and has not expired. Makes nothing.
+    ///
+    /// One that is there and cannot be used is an event at warn, which says why and what to do.
+    ///
+    /// Whoever gives no endpoint at all, or one of `https` without TLS, gets this one.
     pub fn find_development() -> Option<Self> {
         find(&DevelopmentCertificate::of(&folder().ok()?))
     }

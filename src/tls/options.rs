@@ -109,7 +109,7 @@ impl TlsOptions {
     ///
     /// `None` refuses the client with the alert `unrecognized_name`. The function runs on a thread
     /// that serves other connections too: it must not block. See [`resolver`](Self::resolver) for
-    /// what takes time.
+    /// what takes time. The files of the certificates that it returns are not followed.
     ///
     /// # Example
     ///
@@ -133,7 +133,8 @@ impl TlsOptions {
     /// HTTP and the [callback](Self::client_hello_callback) do not count, those of the outer
     /// options do; and they cannot have a resolver themselves. Make them once and return clones:
     /// clones share what is costly to make, and the sessions that can be resumed. An error refuses
-    /// the client with the alert `unrecognized_name`, and goes to the debug log.
+    /// the client with the alert `unrecognized_name`, and goes to the debug log. The files of the
+    /// certificates in them are not followed.
     ///
     /// # Example
     ///
@@ -333,6 +334,15 @@ impl TlsOptions {
         let configs = Arc::new(Configs::new(self, protocols)?);
         built.push((protocols, Arc::clone(&configs)));
         Ok(configs)
+    }
+
+    /// Those that are known before a client comes.
+    pub(crate) fn certificates(&self) -> impl Iterator<Item = &Certificate> {
+        let own = match &self.source {
+            Source::Certificate(certificate) => Some(certificate),
+            _ => None,
+        };
+        own.into_iter().chain(self.names.iter().filter_map(|(_, name)| name.certificate.as_ref()))
     }
 
     pub(super) fn check_timeout(&self) -> Result<(), Error> {

@@ -27,7 +27,6 @@ pub(super) const SETTLE: Duration = Duration::from_secs(1);
 impl Certificate {
     /// Follows the files until it is dropped; `None` if there are none. To be spawned once the endpoint is
     /// bound. Where clones are watched too, one of them looks, and the next takes over when it is gone.
-    #[cfg_attr(not(test), allow(dead_code, reason = "the endpoint spawns it"))]
     pub(crate) fn watch(&self) -> Option<impl Future<Output = ()> + Send + 'static> {
         self.shared.watched.as_ref()?;
         Some(watch(self.shared.clone()))

@@ -42,11 +42,6 @@ const DIFFERENCES: &[(&str, &[&str])] = &[
             "timeout.idle-h2-no-preface",
         ],
     ),
-    ("the rate of request bodies is not watched as yet", &["timeout.body-stalled"]),
-    (
-        "the certificate is sent and taken as it is in its file",
-        &["handshake.chain-with-root", "sni.selector-bad-eku"],
-    ),
 ];
 
 #[tokio::test]

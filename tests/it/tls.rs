@@ -28,6 +28,10 @@ use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+mod development;
+mod reload;
+mod requests;
+
 /// An authority for servers and clients, with a scratch folder that is gone when it is dropped.
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
@@ -691,7 +695,6 @@ async fn what_is_wrong_with_the_options_is_said_at_bind() {
             at().tls(TlsOptions::resolver(|_| std::future::pending()).server_name("a", ServerName::new())),
             "resolver",
         ),
-        (Endpoint::parse("https://127.0.0.1:0").unwrap(), ".tls("),
     ] {
         let error = bind(endpoint).await;
         assert!(error.is_option(), "{error}");

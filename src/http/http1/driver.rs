@@ -80,8 +80,9 @@ pub(crate) enum Outcome {
 /// time for draining.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// After this time without a request hyper and its buffers are let go of; they cost 17 KiB.
-const SLEEP: Duration = Duration::from_secs(2);
+/// After this time without a request hyper and its buffers are let go of: they cost 17 KiB, and to
+/// make them again half a microsecond, which so often is nothing.
+const SLEEP: Duration = Duration::from_millis(100);
 
 impl<S: App> Driver<S> {
     pub(crate) fn new(
