@@ -19,6 +19,8 @@ mod handlers;
 mod limits;
 mod listener;
 #[cfg(feature = "test-util")]
+mod peers;
+#[cfg(feature = "test-util")]
 mod pipeline;
 #[cfg(feature = "test-util")]
 mod proxy_protocol;
