@@ -70,10 +70,10 @@ pub(super) async fn accept(
         };
         let info =
             ConnectionInfo::new(endpoint.name.clone(), accepted.local, accepted.remote, accepted.reset);
-        let tracked = tracker.track(&info);
+        let live = tracker.track(&info);
         let served = service.clone().oneshot(Connection::new(accepted.io, info.clone()));
         tokio::spawn(async move {
-            let _tracked = tracked;
+            let _live = live;
             if let Err(error) = served.await {
                 events::connection_failed(&info, &error);
             }
