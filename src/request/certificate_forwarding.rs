@@ -151,7 +151,7 @@ impl<S> Layer<S> for CertificateForwardingLayer {
 /// ) -> String {
 ///     let certificate = match (&forwarded, &tls) {
 ///         (Some(Extension(forwarded)), _) => forwarded.der().map(|der| der.to_vec()),
-///         (None, Some(tls)) => tls.peer_certificates().first().cloned(),
+///         (None, Some(tls)) => tls.peer_certificates().next().map(<[u8]>::to_vec),
 ///         (None, None) => None,
 ///     };
 ///     certificate.map_or("nobody".to_owned(), |der| format!("{} octets", der.len()))

@@ -110,7 +110,7 @@ async fn child_serves_localhost() {
         stop.cancel();
         server.await.unwrap().unwrap();
         let logged = events.take().into_iter().filter(|(level, _)| *level <= tracing::Level::INFO);
-        logged.map(|(level, text)| format!("{level} {text}\n")).collect::<String>()
+        logged.map(|(level, text)| format!("{level} {text}")).collect::<Vec<_>>().join("\n")
     };
     let only_http = || Box::pin(async move { assert!(TcpStream::connect(https).await.is_err()) }) as _;
 
