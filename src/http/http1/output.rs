@@ -50,6 +50,9 @@ enum Mode {
     Refused,
 }
 
+/// What a stream may hold of an answer without the client having taken it.
+const HELD_BY_A_STREAM: u64 = 64 * 1024;
+
 /// An answer of this size gains nothing from being gathered, and costs a copy.
 const LARGE: usize = 16 * 1024;
 
@@ -246,18 +249,22 @@ impl Output {
         self.stalled = true;
     }
 
-    /// Each write earns its own time, at least the grace, as Kestrel's `BytesWrittenToBuffer`, but
-    /// for two things. Time that was not used is not kept: there a client that took 10 MB at once
-    /// may then hold the connection for half a day. And what goes into a stream that is stalled
-    /// earns no grace: it comes in the small pieces that the client takes.
+    /// Each write earns its own time, at least the grace, and adds to what earlier ones have left, as
+    /// in Kestrel's `BytesWrittenToBuffer`, but for two things. No more time is kept than what a
+    /// stream holds may take: there a client that took 10 MB at once may then hold the connection
+    /// for half a day. And what goes into a stream that is stalled earns no grace: it comes in the
+    /// small pieces that the client takes.
     fn count(&mut self) {
         let octets = std::mem::take(&mut self.uncounted);
         if let Some(rate) = self.rate {
             let time = rate.time_for(octets);
-            let alone = Instant::now() + time.max(rate.grace_period());
+            let now = Instant::now();
+            let alone = now + time.max(rate.grace_period());
+            let most = alone.max(now + rate.time_for(HELD_BY_A_STREAM));
             self.deadline = Some(match self.deadline {
+                None => alone,
                 Some(earlier) if self.stalled => earlier + time,
-                _ => alone,
+                Some(earlier) => alone.max(earlier + time).min(most),
             });
         }
     }
