@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
+#[cfg(feature = "test-util")]
 mod answers;
 mod architecture;
 #[cfg(feature = "test-util")]
