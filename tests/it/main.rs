@@ -20,6 +20,8 @@ mod handlers;
 mod limits;
 mod listener;
 #[cfg(feature = "test-util")]
+mod middleware;
+#[cfg(feature = "test-util")]
 mod peers;
 #[cfg(feature = "test-util")]
 mod pipeline;
