@@ -341,7 +341,7 @@ pub use server::AxumListener;
 
 #[cfg(fuzzing)]
 #[doc(hidden)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "for the fuzz targets alone")]
 pub mod fuzzing {
     use crate::http::http1::head::HeadRules;
     use crate::http::http1::hyper_tests;

@@ -294,15 +294,25 @@ impl<S: App> Driver<S> {
             state.gate.last_request =
                 state.current.is_some() || state.number > 0 && !state.gate.has_partial_head();
         }
-        let idle = state.current.is_none()
-            && state.unread.is_none()
-            && state.gate.is_at_head()
-            && !state.gate.has_partial_head();
-        let awake_and_idle = matches!(self.stage, Stage::Serving(_)) && state.gate.reader_waits;
-        if idle && (awake_and_idle || matches!(self.stage, Stage::Asleep)) {
-            drop(state);
+        drop(state);
+        if self.is_idle() {
             self.stage = Stage::Closing;
         }
+    }
+
+    /// Nothing is in work, nothing has begun to come, and hyper, if there is one, waits.
+    fn is_idle(&self) -> bool {
+        let state = self.shared.lock();
+        let rests = match self.stage {
+            Stage::Asleep => true,
+            Stage::Serving(_) => state.gate.reader_waits,
+            _ => false,
+        };
+        rests
+            && state.current.is_none()
+            && state.unread.is_none()
+            && state.gate.is_at_head()
+            && !state.gate.has_partial_head()
     }
 
     fn take_stream(&mut self) -> Outcome {
@@ -412,23 +422,11 @@ impl<S: App> Future for Driver<S> {
                 this.end();
                 return Poll::Ready(outcome);
             }
-            let again = this.info.wants_abort() || this.info.wants_close() && this.became_idle();
+            let again = this.info.wants_abort() || this.info.wants_close() && this.is_idle();
             if !again && !this.poll_time(cx) {
                 return Poll::Pending;
             }
         }
-    }
-}
-
-impl<S: App> Driver<S> {
-    /// Idle, and not yet on its way to the end.
-    fn became_idle(&self) -> bool {
-        let state = self.shared.lock();
-        matches!(self.stage, Stage::Serving(_))
-            && state.gate.reader_waits
-            && state.current.is_none()
-            && state.gate.is_at_head()
-            && !state.gate.has_partial_head()
     }
 }
 

@@ -510,17 +510,4 @@ mod tests {
         assert_eq!(lines.advance(&b"\n".repeat(8192), &rules()), Ok(8192));
         assert_eq!(lines.advance(b"\n", &rules()), Err(Rejection::InvalidRequestLine));
     }
-
-    /// `cargo test --release --lib costs_little -- --ignored --nocapture`
-    #[test]
-    #[ignore = "a measurement"]
-    fn costs_little() {
-        let text = b"GET /api/users?id=42 HTTP/1.1\r\nHost: localhost:5000\r\nUser-Agent: curl/8.0\r\nAccept: */*\r\nAccept-Encoding: gzip\r\nConnection: keep-alive\r\n\r\n";
-        let rules = rules();
-        let start = tokio::time::Instant::now();
-        for _ in 0..1_000_000 {
-            std::hint::black_box(HeadParser::default().advance(std::hint::black_box(text), &rules).unwrap());
-        }
-        println!("{} octets: {} ns a head", text.len(), start.elapsed().as_millis());
-    }
 }
