@@ -220,8 +220,8 @@ fn has_leading_zero(length: &HeaderValue) -> bool {
     length.len() > 1 && length.as_bytes().first() == Some(&b'0')
 }
 
-/// Leaves the codings of an answer that the handler names, without those that frame it: hyper does
-/// the framing, and says so. False if the handler names none.
+/// Leaves the codings of an answer that the handler names, and puts the one behind them that frames
+/// it: hyper does the framing. False if the handler names none.
 fn name_codings(headers: &mut HeaderMap) -> bool {
     if !headers.contains_key(TRANSFER_ENCODING) {
         return false;
@@ -235,10 +235,11 @@ fn name_codings(headers: &mut HeaderMap) -> bool {
         .filter(|coding| !coding.is_empty() && is_token(coding))
         .filter(|coding| !coding.eq_ignore_ascii_case("chunked") && !coding.eq_ignore_ascii_case("identity"))
         .collect();
-    let value = HeaderValue::from_str(&codings.join(", ")).ok().filter(|value| !value.is_empty());
+    // hyper would add `chunked` too, and once more to the Connection header behind it.
+    let value = (!codings.is_empty()).then(|| HeaderValue::try_from(codings.join(", ") + ", chunked"));
     match value {
-        Some(value) => headers.insert(TRANSFER_ENCODING, value),
-        None => headers.remove(TRANSFER_ENCODING),
+        Some(Ok(value)) => headers.insert(TRANSFER_ENCODING, value),
+        _ => headers.remove(TRANSFER_ENCODING),
     };
     // With both, the Transfer-Encoding counts (RFC 9112 section 6.3).
     headers.remove(CONTENT_LENGTH);

@@ -71,6 +71,36 @@ async fn what_hyper_does_not_send_is_a_500() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_coding_of_the_handler_is_named_once_and_the_server_frames() {
+    async fn handler() -> Response {
+        ([(header::TRANSFER_ENCODING, "gzip")], "hello").into_response()
+    }
+    let app = Router::new().route("/", get(handler));
+    let answer = exchange(app.clone(), GET).await;
+    assert!(answer.contains("transfer-encoding: gzip, chunked\r\n"), "{answer}");
+    assert!(answer.contains("connection: close\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\n5\r\nhello\r\n0\r\n\r\n"), "{answer}");
+
+    let answer = exchange(app, "GET / HTTP/1.0\r\n\r\n").await;
+    assert!(!answer.contains("transfer-encoding"), "HTTP/1.0 has none: {answer}");
+    assert!(answer.ends_with("\r\n\r\nhello"), "{answer}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn connection_options_without_keep_alive_end_the_connection() {
+    const TWICE: &str =
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    for (options, answers) in
+        [("x", 1), ("upgrade", 1), ("x, close", 1), ("Keep-Alive", 2), ("x, keep-alive", 2)]
+    {
+        let handler = move || async move { [(header::CONNECTION, options)] };
+        let answer = exchange(Router::new().route("/", get(handler)), TWICE).await;
+        assert_eq!(answer.matches("HTTP/1.1 200 OK").count(), answers, "{answer}");
+        assert_eq!(answer.matches("close\r\n").count(), 1, "the end is announced: {answer}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn headers_of_a_connection_do_not_reach_http2() {
     async fn handler() -> Response {
         let headers = [

@@ -172,10 +172,10 @@ impl<S: App> Future for Exchange<S> {
         let tunnel = state.gate.is_tunnel();
         drop(state);
         if !tunnel {
-            let closes = response.status() == StatusCode::SWITCHING_PROTOCOLS
-                && !response.headers().contains_key(CONNECTION);
-            if info.wants_close() || closes {
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            if info.wants_close() {
+                response.headers_mut().insert(CONNECTION, CLOSE);
+            } else if is_last_answer(&response) {
+                response.headers_mut().append(CONNECTION, CLOSE);
             }
             if asks.has(Asks::HTTP10) {
                 prepare_for_http10(&mut response, asks, &shared);
@@ -190,6 +190,7 @@ impl<S: App> Future for Exchange<S> {
 
 /// What hyper would do, did it know that the client speaks HTTP/1.0.
 fn prepare_for_http10(response: &mut Response<Answer>, asks: Asks, shared: &Shared) {
+    response.headers_mut().remove(TRANSFER_ENCODING); // RFC 9112 section 6.1
     let length_known = has_length(response);
     if !length_known {
         // Makes hyper end the body with the connection; the status line says 1.1 all the same.
@@ -199,20 +200,33 @@ fn prepare_for_http10(response: &mut Response<Answer>, asks: Asks, shared: &Shar
     let keep_alive = asks.has(Asks::KEEP_ALIVE) && length_known;
     match response.headers_mut().entry(CONNECTION) {
         Entry::Vacant(entry) => {
-            entry.insert(HeaderValue::from_static(if keep_alive { "keep-alive" } else { "close" }));
+            entry.insert(if keep_alive { HeaderValue::from_static("keep-alive") } else { CLOSE });
         }
         Entry::Occupied(mut entry) => {
             // hyper goes on unless it is told.
-            if !keep_alive && !entry.iter().any(says_close) {
-                entry.append(HeaderValue::from_static("close"));
+            if !keep_alive && !entry.iter().any(|line| names_option(line, b"close")) {
+                entry.append(CLOSE);
             }
         }
     }
 }
 
-fn says_close(connection: &HeaderValue) -> bool {
-    let is_close = |option: &[u8]| option.trim_ascii().eq_ignore_ascii_case(b"close");
-    connection.as_bytes().split(|octet| *octet == b',').any(is_close)
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
+
+/// Whether the connection ends with an answer that does not say so: a 101 for which there is no
+/// tunnel, and, as with Kestrel, one with connection options and no `keep-alive` among them.
+fn is_last_answer<B>(response: &Response<B>) -> bool {
+    let mut lines = response.headers().get_all(CONNECTION).iter().peekable();
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return lines.peek().is_none();
+    }
+    lines.peek().is_some()
+        && !lines.any(|line| names_option(line, b"keep-alive") || names_option(line, b"close"))
+}
+
+fn names_option(connection: &HeaderValue, name: &[u8]) -> bool {
+    let mut options = connection.as_bytes().split(|octet| *octet == b',');
+    options.any(|option| option.trim_ascii().eq_ignore_ascii_case(name))
 }
 
 /// The words of a status where hyper has others than Kestrel, or `<none>`.
