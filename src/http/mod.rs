@@ -102,8 +102,10 @@ pub(crate) struct HandOver {
 
 impl HandOver {
     pub(crate) fn new(limits: &Limits, protocols: Protocols, to: mpsc::Sender<GuardedStream>) -> Self {
-        let rules = Arc::new(Rules::new(limits, protocols));
-        Self { rules, rules_over_tls: Arc::new(Rules::for_http1_over_tls(limits)), to }
+        let (mut rules, mut over_tls) = (Rules::new(limits, protocols), Rules::for_http1_over_tls(limits));
+        // Nobody is there to do it: heads go to the other server as they came.
+        (rules.head.host_override, over_tls.head.host_override) = (false, false);
+        Self { rules: Arc::new(rules), rules_over_tls: Arc::new(over_tls), to }
     }
 }
 

@@ -38,6 +38,7 @@ pub use min_data_rate::MinDataRate;
 /// | [`min_response_data_rate`](Self::min_response_data_rate) | 240 bytes/s after 5 s | reset |
 /// | [`http1_parsing`](Self::http1_parsing) | [`Http1Parsing::Compatible`] | 400 |
 /// | [`header_values`](Self::header_values) | [`HeaderValues::Utf8`] | 400 |
+/// | [`allow_host_header_override`](Self::allow_host_header_override) | off | 400 |
 /// | [`http2`](Self::http2) | see [`Http2Limits`] | |
 ///
 /// # Example
@@ -74,6 +75,7 @@ pub struct Limits {
     pub(crate) min_response_data_rate: Option<MinDataRate>,
     pub(crate) http1_parsing: Http1Parsing,
     pub(crate) header_values: HeaderValues,
+    pub(crate) allow_host_header_override: bool,
     pub(crate) http2: Http2Limits,
     problem: Option<Problem>,
 }
@@ -153,6 +155,7 @@ impl Default for Limits {
             min_response_data_rate: Some(MinDataRate::default()),
             http1_parsing: Http1Parsing::default(),
             header_values: HeaderValues::default(),
+            allow_host_header_override: false,
             http2: Http2Limits::default(),
             problem: None,
         }
@@ -275,6 +278,43 @@ impl Limits {
     /// Which octets a header value may have; default [`HeaderValues::Utf8`].
     pub fn header_values(mut self, values: HeaderValues) -> Self {
         self.header_values = values;
+        self
+    }
+
+    /// Replaces a `Host` that is not the authority of an absolute target (`GET http://a/ HTTP/1.1`)
+    /// by that authority, as RFC 9112 section 3.2.2 asks; by default such a request is answered
+    /// with 400.
+    ///
+    /// For a server that clients use as their proxy: there the target says where a request goes, and
+    /// who has checked only the `Host` before has checked the wrong one.
+    ///
+    /// # Differences from Kestrel
+    ///
+    /// Under `axum::serve` such a request stays a 400: heads pass there as they were sent.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # #[cfg(feature = "test-util")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use axum::{Router, http::HeaderMap};
+    /// use kestrel_rs::{Limits, test::TestServer};
+    ///
+    /// let app: Router = Router::new()
+    ///     .fallback(|headers: HeaderMap| async move { headers["host"].as_bytes().to_vec() });
+    /// let limits = Limits::default().allow_host_header_override();
+    /// let server = TestServer::builder(app).limits(limits).start();
+    ///
+    /// let mut connection = server.connect().await?;
+    /// connection.send("GET http://b.example/ HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n").await?;
+    /// assert!(connection.read_to_end().await?.ends_with("\r\n\r\nb.example"));
+    /// # Ok(()) }
+    /// # #[cfg(not(feature = "test-util"))]
+    /// # fn main() {}
+    /// ```
+    pub fn allow_host_header_override(mut self) -> Self {
+        self.allow_host_header_override = true;
         self
     }
 

@@ -142,25 +142,54 @@ async fn replay(
     exchange: impl Fn(&Case) -> Option<Exchange>,
 ) {
     let Some(cases) = cases(file, groups) else { return };
-    let Some((utf8, octets)) = Server::start(HeaderValues::Utf8).zip(Server::start(HeaderValues::Octets))
-    else {
+    let Some(servers) = Servers::start() else {
         eprintln!("skipped: {file}: no server to replay it against");
         return;
     };
-    let mut report = Report::new(file, groups, utf8.elsewhere);
+    let mut report = Report::new(file, groups, servers.ordinary.elsewhere);
     for case in cases {
         let result = match exchange(&case) {
             // A server that runs already has no options of ours.
-            Some(Exchange { values: Values::Latin1, .. }) if utf8.elsewhere == Elsewhere::Yes => continue,
-            Some(exchange) if !exchange.host_override => {
-                let server = if exchange.values == Values::Utf8 { &utf8 } else { &octets };
-                server.judge(&case, &exchange).await
+            Some(exchange) if exchange.has_options() && servers.ordinary.elsewhere == Elsewhere::Yes => {
+                continue;
             }
-            _ => Err("no such option here".to_owned()),
+            Some(exchange) => servers.serving(&exchange).judge(&case, &exchange).await,
+            None => Err("no such option here".to_owned()),
         };
         report.note(case.id, case.input, result);
     }
     report.finish();
+}
+
+impl Exchange {
+    fn has_options(&self) -> bool {
+        self.host_override || self.values != Values::default()
+    }
+}
+
+/// A server for each option that a case may have.
+struct Servers {
+    ordinary: Server,
+    octets: Server,
+    host_override: Server,
+}
+
+impl Servers {
+    fn start() -> Option<Self> {
+        Some(Self {
+            ordinary: Server::start(Limits::default())?,
+            octets: Server::start(Limits::default().header_values(HeaderValues::Octets))?,
+            host_override: Server::start(Limits::default().allow_host_header_override())?,
+        })
+    }
+
+    fn serving(&self, exchange: &Exchange) -> &Server {
+        match exchange {
+            Exchange { host_override: true, .. } => &self.host_override,
+            Exchange { values: Values::Latin1, .. } => &self.octets,
+            _ => &self.ordinary,
+        }
+    }
 }
 
 /// A server to connect to, and what its handler saw last.
@@ -186,7 +215,7 @@ struct Seen {
 }
 
 impl Server {
-    fn start(values: HeaderValues) -> Option<Self> {
+    fn start(limits: Limits) -> Option<Self> {
         if let Ok(target) = std::env::var("KESTREL_FACTS_TARGET") {
             let address: SocketAddr = target.parse().expect("KESTREL_FACTS_TARGET is an address and a port");
             let connect = move || -> Connecting {
@@ -194,20 +223,19 @@ impl Server {
             };
             return Some(Self { connect: Box::new(connect), seen: None, elsewhere: Elsewhere::Yes });
         }
-        Self::in_memory(values)
+        Self::in_memory(limits)
     }
 
     #[cfg(not(feature = "test-util"))]
-    fn in_memory(_: HeaderValues) -> Option<Self> {
+    fn in_memory(_: Limits) -> Option<Self> {
         None
     }
 
     #[cfg(feature = "test-util")]
     #[expect(clippy::unnecessary_wraps, reason = "without the feature there is none")]
-    fn in_memory(values: HeaderValues) -> Option<Self> {
+    fn in_memory(limits: Limits) -> Option<Self> {
         let seen = LastSeen::default();
         let app: Router = Router::new().fallback(note).with_state(Arc::clone(&seen));
-        let limits = Limits::default().header_values(values);
         let server = Arc::new(kestrel_rs::test::TestServer::builder(app).limits(limits).start());
         let connect = move || -> Connecting {
             let server = Arc::clone(&server);

@@ -50,6 +50,16 @@ async fn refuses_bad_heads_and_finishes_what_came_before() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn refuses_the_host_that_it_cannot_replace() {
+    let limits = Limits::default().allow_host_header_override();
+    let server = TestServer::builder(app()).limits(limits).start_under_axum();
+    let mut client = connect(&server).await;
+    client.send("GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    assert_eq!(answer(&mut client).await.status, 400);
+    closed(&mut client).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_in_work_is_finished_before_a_refusal() {
     let (sender, body) = channel_body();
     let body = std::sync::Arc::new(std::sync::Mutex::new(Some(body)));

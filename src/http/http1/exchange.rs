@@ -18,6 +18,7 @@ use hyper::upgrade::OnUpgrade;
 
 use super::gate::RequestNotes;
 use super::head::Asks;
+use super::host;
 use super::shared::Shared;
 use super::target;
 use crate::connection::ConnectionInfo;
@@ -102,6 +103,12 @@ impl RequestNotes {
     fn restore<B>(&self, request: &mut Request<B>) {
         if self.asks.has(Asks::HTTP10) {
             *request.version_mut() = Version::HTTP_10;
+        }
+        if self.asks.has(Asks::HOST_OVERRIDE) {
+            let host = host::of_absolute(request.uri().to_string().as_bytes());
+            if let Some(host) = host.and_then(|host| HeaderValue::try_from(host).ok()) {
+                request.headers_mut().insert(HOST, host);
+            }
         }
         if self.hidden_expect {
             request.headers_mut().insert(EXPECT, HeaderValue::from_static("100-continue"));

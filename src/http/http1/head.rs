@@ -29,6 +29,7 @@ pub(crate) struct HeadRules {
     pub(crate) max_headers: usize,
     pub(crate) strict: bool,
     pub(crate) utf8_values: bool,
+    pub(crate) host_override: bool,
 }
 
 impl HeadRules {
@@ -39,6 +40,7 @@ impl HeadRules {
             max_headers: limits.max_request_header_count.min(MOST_HEADERS),
             strict: limits.http1_parsing == Http1Parsing::Strict,
             utf8_values: limits.header_values == HeaderValues::Utf8,
+            host_override: limits.allow_host_header_override,
         }
     }
 
@@ -60,7 +62,7 @@ pub(crate) enum BodyLength {
 
 /// What a head asks for beside its body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Asks(u8);
+pub(crate) struct Asks(u16);
 
 impl Asks {
     pub(crate) const HTTP10: Self = Self(1);
@@ -72,6 +74,8 @@ impl Asks {
     pub(crate) const CONNECT: Self = Self(8);
     /// The path needs [`normalize`](super::target::normalize).
     pub(crate) const NORMALIZE: Self = Self(16);
+    /// The target is absolute, and its authority takes the place of the Host.
+    pub(crate) const HOST_OVERRIDE: Self = Self(256);
 
     const CLOSE: Self = Self(32);
     const UPGRADE_TOKEN: Self = Self(64);
@@ -275,10 +279,10 @@ impl HeadParser {
 
     fn finish(&mut self, buf: &[u8], rules: &HeadRules) -> Result<Head, Rejection> {
         let http10 = self.asks.has(Asks::HTTP10);
-        match &self.host {
+        match self.host.take() {
             None if http10 => {}
             None => return Err(Rejection::MissingHostHeader),
-            Some(range) => self.check_host(&buf[range.clone()], buf, rules.strict)?,
+            Some(range) => self.check_host(&buf[range], buf, rules)?,
         }
         let has_length = self.content_length.is_some() || self.codings != Codings::None;
         let mut dropped_content_length = None;
@@ -312,18 +316,23 @@ impl HeadParser {
         })
     }
 
-    fn check_host(&self, value: &[u8], buf: &[u8], strict: bool) -> Result<(), Rejection> {
+    fn check_host(&mut self, value: &[u8], buf: &[u8], rules: &HeadRules) -> Result<(), Rejection> {
         let target = &buf[self.target.clone()];
         let fits = match self.form {
             Form::Origin | Form::Asterisk => true,
             Form::Absolute => host::is_of_absolute(value, target),
             Form::Authority => value == target,
         };
-        if fits && host::is_valid(value) && !(strict && value.is_empty()) {
-            Ok(())
-        } else {
-            Err(Rejection::InvalidHostHeader)
+        if rules.strict && value.is_empty() {
+            return Err(Rejection::InvalidHostHeader);
         }
+        if fits && host::is_valid(value) {
+            return Ok(());
+        }
+        let replaced =
+            rules.host_override && self.form == Form::Absolute && host::of_absolute(target).is_some();
+        self.asks.add(Asks::HOST_OVERRIDE, replaced);
+        if replaced { Ok(()) } else { Err(Rejection::InvalidHostHeader) }
     }
 }
 

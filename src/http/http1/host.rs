@@ -72,6 +72,23 @@ pub(super) fn is_of_absolute(host: &[u8], target: &[u8]) -> bool {
     is_same_port(scheme, host_port, target_port) && is_same_name(host_name, target_name)
 }
 
+/// The Host that names the authority of a target in absolute form, in the spelling of .NET's `Uri`; `None` if the
+/// authority cannot be one.
+pub(super) fn of_absolute(target: &[u8]) -> Option<String> {
+    let (scheme, authority, _) = split_absolute(target)?;
+    let (name, port) = split_port(without_userinfo(authority));
+    let name = match (parse_ipv6(name), parse_ipv4(name)) {
+        (Some(address), _) => format!("[{address}]"),
+        (None, Some(address)) => address.to_string(),
+        (None, None) => std::str::from_utf8(name).ok()?.to_ascii_lowercase(),
+    };
+    let host = match parse_port(port).ok()? {
+        Some(port) if port != scheme.default_port() => format!("{name}:{port}"),
+        _ => name,
+    };
+    is_valid(host.as_bytes()).then_some(host)
+}
+
 fn is_same_port(scheme: Scheme, host: Option<&[u8]>, target: Option<&[u8]>) -> bool {
     let target = parse_port(target).ok().flatten().unwrap_or(scheme.default_port());
     match host {
@@ -225,6 +242,21 @@ mod tests {
             ("h", "http://h:81/"),
         ] {
             assert!(!is_of_absolute(host.as_bytes(), target.as_bytes()), "{host} {target}");
+        }
+    }
+
+    #[test]
+    fn names_the_authority_of_an_absolute_target() {
+        for (target, host) in [
+            ("HTTP://u:p@H.example:080/a", Some("h.example")),
+            ("https://h:80", Some("h:80")),
+            ("https://h:?q", Some("h")),
+            ("http://[2001:DB8:0::1%25eth0]:81/", Some("[2001:db8::1]:81")),
+            ("http://0x7f.1/", Some("127.0.0.1")),
+            ("http://[::]/", None),
+            ("/", None),
+        ] {
+            assert_eq!(of_absolute(target.as_bytes()).as_deref(), host, "{target}");
         }
     }
 }
