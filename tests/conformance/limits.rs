@@ -8,6 +8,7 @@ use std::time::Duration;
 use kestrel_rs::{Http2Limits, Limits, MinDataRate};
 use serde_json::Value;
 
+use crate::options;
 use crate::support::{Case, Elsewhere, Report, cases};
 
 #[test]
@@ -24,24 +25,27 @@ fn options_have_kestrels_defaults_and_refuse_what_it_refuses() {
 fn judge(case: &Case) -> Result<(), String> {
     let Case { id, input, output } = case;
     match id.split('.').next().unwrap_or_default() {
-        "defaults" => defaults(input["type"].as_str().unwrap_or_default(), output),
+        "defaults" | "defaults-default-builder" => {
+            defaults(input["type"].as_str().unwrap_or_default(), output)
+        }
         "set" => {
             let property = input["property"].as_str().unwrap_or_default();
-            let here = match input["type"].as_str() {
-                Some("KestrelServerLimits") => set(property, &input["value"]),
-                Some("Http2Limits") => set_http2(property, &input["value"]),
-                _ => Outcome::NotThere,
+            let here = match input["type"].as_str().unwrap_or_default() {
+                "KestrelServerLimits" => set(property, &input["value"]),
+                "Http2Limits" => set_http2(property, &input["value"]),
+                kind => options::set(kind, property, &input["value"]),
             };
             here.agrees(&output["accepted"])
         }
         "min-data-rate" => min_data_rate(input).agrees(&output["accepted"]),
+        "call" => options::call(id.trim_start_matches("call.")).agrees(&output["accepted"]),
         "start" if id.starts_with("start.buffers.") => buffers(input).agrees(&output["starts"]),
         _ => Outcome::NotThere.agrees(&output["accepted"]),
     }
 }
 
 /// What came of giving a value.
-enum Outcome {
+pub(crate) enum Outcome {
     Accepted,
     /// With the error, or the type that cannot hold the value.
     Refused(String),
@@ -174,17 +178,25 @@ fn buffers(input: &Value) -> Outcome {
 
 /// The recorded values of a new options object against what ours show of themselves.
 fn defaults(kind: &str, recorded: &Value) -> Result<(), String> {
-    let text = match kind {
-        "KestrelServerLimits" => format!("{:?}", Limits::default()),
-        "Http2Limits" => format!("{:?}", Http2Limits::default()),
-        _ => return Outcome::NotThere.agrees(&Value::Bool(true)),
+    let defaults: Option<Box<dyn Debug>> = match kind {
+        "KestrelServerLimits" => Some(Box::new(Limits::default())),
+        "Http2Limits" => Some(Box::new(Http2Limits::default())),
+        _ => options::defaults(kind),
     };
+    let Some(defaults) = defaults else { return Outcome::NotThere.agrees(&Value::Bool(true)) };
+    let text = format!("{defaults:?}");
     let mut wrong = Vec::new();
     for (property, value) in recorded.as_object().into_iter().flatten() {
         if value.as_str().is_some_and(|value| value.starts_with('<')) {
             continue; // An object of its own, with a case of its own.
         }
-        let name = snake_case(property);
+        let name = if kind.ends_with("Limits") {
+            snake_case(property)
+        } else if let Some(name) = options::field_name(property) {
+            name.to_owned()
+        } else {
+            continue;
+        };
         let field = field(&text, &name);
         if !field.is_some_and(|field| readings(value).iter().any(|reading| reading == field)) {
             wrong.push(format!("{name}: recorded {value}, here {field:?}"));
@@ -193,15 +205,27 @@ fn defaults(kind: &str, recorded: &Value) -> Result<(), String> {
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
 }
 
-/// How `Debug` may show a recorded value: as a number, a time, a rate; and each where there may be none.
+/// How `Debug` may show a recorded value: as a number, a time, a rate, a name, a list; and each where there may be
+/// none.
 fn readings(value: &Value) -> Vec<String> {
     let mut readings = Vec::new();
-    if value.is_null() || value == "max" {
+    if value.is_null() || matches!(value.as_str(), Some("max" | "None" | "NoCertificate")) {
         readings.push("None".to_owned());
     }
     if let Some(number) = value.as_u64() {
         let time = Duration::from_secs(number);
-        readings.extend([format!("{number}"), format!("{:?}", Some(number)), format!("{:?}", Some(time))]);
+        readings.extend([format!("{number}"), format!("{:?}", Some(number))]);
+        readings.extend([format!("{time:?}"), format!("{:?}", Some(time))]);
+    }
+    if let Some(flag) = value.as_bool() {
+        readings.push(flag.to_string());
+    }
+    if let Some(name) = value.as_str() {
+        readings.push(format!("{:?}", name.to_ascii_lowercase()));
+    }
+    if let Some(list) = value.as_array() {
+        let list: Vec<_> = list.iter().filter_map(Value::as_str).collect();
+        readings.extend([format!("{list:?}"), format!("[{}]", list.join(", "))]);
     }
     if let Given::Is(rate @ Some(_)) = rate(value) {
         readings.push(format!("{rate:?}"));
@@ -215,8 +239,8 @@ fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let mut depth = 0;
     let end = text[start..].find(|c| {
         match c {
-            '(' | '{' => depth += 1,
-            ')' | '}' => depth -= 1,
+            '(' | '{' | '[' => depth += 1,
+            ')' | '}' | ']' => depth -= 1,
             _ => {}
         }
         depth < 0 || (depth == 0 && c == ',')
@@ -225,7 +249,7 @@ fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// A recorded value in the type that an option takes.
-enum Given<T> {
+pub(crate) enum Given<T> {
     Is(T),
     /// The type has no such value.
     CannotBe(String),
@@ -236,7 +260,7 @@ impl<T> Given<Option<T>> {
         self
     }
 
-    fn required(self) -> Given<T> {
+    pub(crate) fn required(self) -> Given<T> {
         match self {
             Self::Is(Some(value)) => Given::Is(value),
             Self::Is(None) => Given::CannotBe("None is no number".to_owned()),
@@ -245,7 +269,7 @@ impl<T> Given<Option<T>> {
     }
 }
 
-fn number<T: TryFrom<i64>>(value: &Value) -> Given<Option<T>> {
+pub(crate) fn number<T: TryFrom<i64>>(value: &Value) -> Given<Option<T>> {
     let Some(number) = value.as_i64() else { return Given::Is(None) };
     match T::try_from(number) {
         Ok(number) => Given::Is(Some(number)),
@@ -254,7 +278,7 @@ fn number<T: TryFrom<i64>>(value: &Value) -> Given<Option<T>> {
 }
 
 /// Seconds, or `infinite`, which is `None`.
-fn time(value: &Value) -> Given<Option<Duration>> {
+pub(crate) fn time(value: &Value) -> Given<Option<Duration>> {
     match value.as_str() {
         Some("infinite") => Given::Is(None),
         Some("max") => Given::Is(Some(LONGEST)),

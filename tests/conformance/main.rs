@@ -30,8 +30,11 @@ mod hsts;
 mod http;
 #[cfg(feature = "test-util")]
 mod https_redirection;
+#[cfg(feature = "tls")]
 mod limits;
 mod method_override;
+#[cfg(feature = "tls")]
+mod options;
 mod probes;
 mod recording;
 #[cfg(feature = "test-util")]
