@@ -99,7 +99,6 @@ differences! {
     "a header is looked at when it is sent, not when it is set",                     6,   0, overwrites_length;
     "a header with no value is a header",                                            1,   0, appends_to_nothing;
     "no option takes the Server header off a refusal",                               4,   0, is_refusal_without_server;
-    "425 has its name here (RFC 8470)",                                              0,   1, is_too_early;
     "hyper heeds the last Expect",                                                   1,   0, has_two_expectations;
 }
 
@@ -192,7 +191,8 @@ pub(crate) fn has_transfer_encoding(case: &Case) -> bool {
 }
 
 fn says_close(case: &Case) -> bool {
-    values_of(case, "connection").flat_map(|value| value.split(',')).any(|option| option.trim() == "close")
+    let mut options = values_of(case, "connection").flat_map(|value| value.split(','));
+    options.any(|option| option.trim().eq_ignore_ascii_case("close"))
 }
 
 pub(crate) fn ends_unannounced(case: &Case) -> bool {
@@ -250,10 +250,6 @@ fn appends_to_nothing(case: &Case) -> bool {
 
 fn is_refusal_without_server(case: &Case) -> bool {
     case.is_in("server-made") && case.input["server_header"] == false
-}
-
-fn is_too_early(case: &Case) -> bool {
-    status(case) == 425
 }
 
 fn has_two_expectations(case: &Case) -> bool {

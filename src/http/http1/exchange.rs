@@ -243,6 +243,7 @@ fn name_status<B>(response: &mut Response<B>) {
         203 => ReasonPhrase::from_static(b"Non-Authoritative Information"),
         306 => ReasonPhrase::from_static(b"Switch Proxy"),
         419 => ReasonPhrase::from_static(b"Authentication Timeout"),
+        425 => NO_WORDS,
         499 => ReasonPhrase::from_static(b"Client Closed Request"),
         _ if response.status().canonical_reason().is_none() => NO_WORDS,
         _ => return,
