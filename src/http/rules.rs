@@ -26,6 +26,8 @@ pub(crate) struct Rules {
     pub(crate) hyper_max_headers: Option<usize>,
     pub(crate) http2_limits: Http2Limits,
     pub(crate) max_headers_total: usize,
+    /// The line of a refusal that says who refuses, or nothing.
+    pub(crate) server_line: &'static str,
 }
 
 /// Enough to see a client's end of stream behind a few pipelined requests, not enough to be worth
@@ -64,6 +66,7 @@ impl Rules {
             hyper_max_headers: Some(limits.max_request_header_count).filter(|count| *count > 100),
             http2_limits: limits.http2.clone(),
             max_headers_total: limits.max_request_headers_total_size,
+            server_line: if limits.server_header { "Server: kestrel-rs\r\n" } else { "" },
         }
     }
 }

@@ -39,6 +39,7 @@ pub use min_data_rate::MinDataRate;
 /// | [`http1_parsing`](Self::http1_parsing) | [`Http1Parsing::Compatible`] | 400 |
 /// | [`header_values`](Self::header_values) | [`HeaderValues::Utf8`] | 400 |
 /// | [`allow_host_header_override`](Self::allow_host_header_override) | off | 400 |
+/// | [`without_server_header`](Self::without_server_header) | `Server: kestrel-rs` | |
 /// | [`http2`](Self::http2) | see [`Http2Limits`] | |
 ///
 /// # Example
@@ -76,6 +77,7 @@ pub struct Limits {
     pub(crate) http1_parsing: Http1Parsing,
     pub(crate) header_values: HeaderValues,
     pub(crate) allow_host_header_override: bool,
+    pub(crate) server_header: bool,
     pub(crate) http2: Http2Limits,
     problem: Option<Problem>,
 }
@@ -156,6 +158,7 @@ impl Default for Limits {
             http1_parsing: Http1Parsing::default(),
             header_values: HeaderValues::default(),
             allow_host_header_override: false,
+            server_header: true,
             http2: Http2Limits::default(),
             problem: None,
         }
@@ -315,6 +318,22 @@ impl Limits {
     /// ```
     pub fn allow_host_header_override(mut self) -> Self {
         self.allow_host_header_override = true;
+        self
+    }
+
+    /// Adds no `Server` header, to what the server answers by itself (a 400, a 408) as little as to
+    /// the answers of handlers, which may have one of their own.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use kestrel_rs::Limits;
+    ///
+    /// let limits = Limits::default().without_server_header(); // Kestrel's `AddServerHeader = false`
+    /// assert!(limits.check().is_ok());
+    /// ```
+    pub fn without_server_header(mut self) -> Self {
+        self.server_header = false;
         self
     }
 

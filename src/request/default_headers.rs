@@ -10,7 +10,8 @@ use tower::{Layer, Service};
 
 /// Adds a `Server` header to answers that have none.
 ///
-/// Part of the default stack, as Kestrel's `AddServerHeader`.
+/// Part of the default stack, as Kestrel's `AddServerHeader`, but for endpoints with
+/// [`Limits::without_server_header`](crate::Limits::without_server_header).
 ///
 /// # Example
 ///

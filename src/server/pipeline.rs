@@ -53,7 +53,7 @@ pub(super) fn requests<S: HttpService>(app: S, limits: &Limits, default_layers: 
     ServiceBuilder::new()
         .option_layer(default_layers.then(|| {
             ServiceBuilder::new()
-                .layer(DefaultHeadersLayer::default())
+                .option_layer(limits.server_header.then(DefaultHeadersLayer::default))
                 .layer(BadRequestLayer::new())
                 .layer(CatchPanicLayer::new())
                 .layer(ResetLayer::default())

@@ -32,9 +32,8 @@ use http_body::Frame;
 use http_body_util::BodyExt;
 use hyper::ext::ReasonPhrase;
 use hyper::upgrade::OnUpgrade;
-use kestrel_rs::ConnectionInfo;
-use kestrel_rs::request::CatchPanicLayer;
 use kestrel_rs::test::{TestConnection, TestServer};
+use kestrel_rs::{ConnectionInfo, Limits};
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
 
@@ -98,7 +97,6 @@ differences! {
     "what a handler does once its answer is whole is nothing to the client",        12,   0, goes_on_after_its_end;
     "a header is looked at when it is sent, not when it is set",                     6,   0, overwrites_length;
     "a header with no value is a header",                                            1,   0, appends_to_nothing;
-    "no option takes the Server header off a refusal",                               4,   0, is_refusal_without_server;
     "hyper heeds the last Expect",                                                   1,   0, has_two_expectations;
 }
 
@@ -248,10 +246,6 @@ fn appends_to_nothing(case: &Case) -> bool {
     has_step(case, &["append"]) && steps(case).any(|step| step[2] == "")
 }
 
-fn is_refusal_without_server(case: &Case) -> bool {
-    case.is_in("server-made") && case.input["server_header"] == false
-}
-
 fn has_two_expectations(case: &Case) -> bool {
     case.input["request"].as_str().is_some_and(|request| request.matches("Expect:").count() > 1)
 }
@@ -274,10 +268,10 @@ impl Servers {
     fn start() -> Self {
         let script = SharedScript::default();
         let app: Router = Router::new().fallback(handle).with_state(script.clone());
-        let without = app.clone().layer(CatchPanicLayer::new());
+        let without = Limits::default().without_server_header();
         Self {
-            ordinary: TestServer::new(app),
-            without_server_header: TestServer::builder(without).without_default_layers().start(),
+            ordinary: TestServer::new(app.clone()),
+            without_server_header: TestServer::builder(app).limits(without).start(),
             script,
         }
     }

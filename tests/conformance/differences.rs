@@ -45,7 +45,6 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
     row(LIMITS, "start.protocols.*",                               5, "cleartext with both speaks both, by preface; no protocol and HTTP/3 cannot be said"),
     row(LIMITS, "defaults.KestrelServerOptions",                   1, "each of its options is a layer or a feature of its own, or none"),
     row(LIMITS, "defaults-default-builder.KestrelServerOptions",   1, "each of its options is a layer or a feature of its own, or none"),
-    row(LIMITS, "set.KestrelServerOptions.AddServerHeader.*",      2, "DefaultHeadersLayer adds it; without the layer there is none"),
     row(LIMITS, "set.KestrelServerOptions.AllowAlternateSchemes.*",            2, "the scheme of a request is that of its connection, whatever it says"),
     row(LIMITS, "set.KestrelServerOptions.AllowResponseHeaderCompression.*",   2, "h2 compresses headers, always"),
     row(LIMITS, "set.KestrelServerOptions.DisableStringReuse.*",               2, "strings are not kept from one request to the next"),

@@ -92,8 +92,9 @@ pub(crate) fn call(name: &str) -> Outcome {
 fn set_server(property: &str, value: &Value) -> Outcome {
     let on = *value == true;
     match property {
+        "AddServerHeader" if !on => outcome(Limits::default().without_server_header().check()),
         "AllowHostHeaderOverride" if on => outcome(Limits::default().allow_host_header_override().check()),
-        "AllowHostHeaderOverride" => outcome(Limits::default().check()),
+        "AddServerHeader" | "AllowHostHeaderOverride" => outcome(Limits::default().check()),
         "AllowSynchronousIO" => {
             _ = if on { SynchronousIoLayer::allowed() } else { SynchronousIoLayer::refused() };
             Outcome::Accepted

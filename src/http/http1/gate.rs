@@ -479,7 +479,7 @@ impl Gate {
         self.note_tunnel_writer(cx);
         if let Some(rejection) = self.rejection.take().filter(|_| self.end_shown) {
             self.refused = Some(rejection);
-            self.output.append(&rejection.answer());
+            self.output.append(&rejection.answer(self.rules.server_line));
         }
         self.output.poll_shutdown(&mut self.io, cx)
     }

@@ -76,7 +76,7 @@ impl Rejection {
     }
 
     /// The whole answer, as it goes to the wire.
-    pub(crate) fn answer(self) -> Vec<u8> {
+    pub(crate) fn answer(self, server_line: &str) -> Vec<u8> {
         if self == Self::Http2Preface {
             return HTTP_1_1_REQUIRED.to_vec();
         }
@@ -92,7 +92,7 @@ impl Rejection {
         if let Some(allow) = self.allow() {
             _ = write!(answer, "Allow: {allow}\r\n");
         }
-        _ = write!(answer, "Date: {}\r\nServer: kestrel-rs\r\n\r\n{body}", date::now());
+        _ = write!(answer, "Date: {}\r\n{server_line}\r\n{body}", date::now());
         answer.into_bytes()
     }
 }
