@@ -115,7 +115,7 @@ fn has_step(case: &Case, names: &[&str]) -> bool {
 /// The values that the handler gives a header.
 fn values_of<'a>(case: &'a Case, header: &'static str) -> impl Iterator<Item = &'a str> {
     let gives = move |step: &&Value| {
-        is_step(step, &["header", "append"])
+        is_step(step, &["header", "append", "on-starting-header"])
             && step[1].as_str().is_some_and(|name| name.eq_ignore_ascii_case(header))
     };
     steps(case).filter(gives).filter_map(|step| step[2].as_str())
