@@ -36,17 +36,15 @@
 //! There the exception that leaves the handler says what it was. Here a 500 that the handler made
 //! for another reason, after its body failed, cannot be told apart.
 
-use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-
+use axum::body::Body;
+use axum::response::Response;
 use http::header::{CONNECTION, CONTENT_LENGTH};
-use http::{HeaderValue, Request, Response, StatusCode, Version};
-use http_body::Body;
-use tower::{Layer, Service};
+use http::{HeaderValue, Request, StatusCode, Version};
+use http_body::Body as _;
+use tower::Layer;
 
-use super::RequestLimits;
+use super::RequestContext;
+use super::around::{Around, Step};
 
 /// Answers for handlers whose body failed; see the [module](self).
 #[derive(Clone, Copy, Debug, Default)]
@@ -64,74 +62,38 @@ impl<S> Layer<S> for BadRequestLayer {
     type Service = BadRequest<S>;
 
     fn layer(&self, inner: S) -> BadRequest<S> {
-        BadRequest { inner }
+        Around::new(inner, *self)
     }
 }
 
 /// The service of [`BadRequestLayer`].
-#[derive(Clone, Copy, Debug)]
-pub struct BadRequest<S> {
-    inner: S,
-}
+pub type BadRequest<S> = Around<S, BadRequestLayer>;
 
-impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for BadRequest<S>
-where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
-    ReqBody: Body,
-    ResBody: Default,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+impl Step for BadRequestLayer {
+    /// The version of a request that has a body.
+    type Kept = Option<Version>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
+    #[inline]
+    fn enter(&self, request: &mut Request<Body>, _: &RequestContext) -> Option<Version> {
+        (!request.body().is_end_stream()).then(|| request.version())
     }
 
-    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let body =
-            (!request.body().is_end_stream()).then(|| (RequestLimits::of(&mut request), request.version()));
-        ResponseFuture { inner: self.inner.call(request), body }
-    }
-}
-
-pin_project_lite::pin_project! {
-    /// The future of [`BadRequest`].
-    pub struct ResponseFuture<F> {
-        #[pin]
-        inner: F,
-        // Of a request that has one.
-        body: Option<(RequestLimits, Version)>,
-    }
-}
-
-impl<F, B: Default, E> Future for ResponseFuture<F>
-where
-    F: Future<Output = Result<Response<B>, E>>,
-{
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let response = ready!(this.inner.poll(cx))?;
-        let Some((limits, version)) = this.body else { return Poll::Ready(Ok(response)) };
+    #[inline]
+    fn leave(kept: Option<Version>, context: &RequestContext, response: &mut Response) {
+        let Some(version) = kept else { return };
         let passed_on =
             matches!(response.status(), StatusCode::BAD_REQUEST | StatusCode::INTERNAL_SERVER_ERROR);
-        Poll::Ready(Ok(match limits.state().failure().filter(|_| passed_on) {
-            Some(status) if status != response.status() => bare(status, *version),
-            _ => response,
-        }))
+        if let Some(status) = context.limits().failure()
+            && passed_on
+            && status != response.status()
+        {
+            *response = bare(status, version);
+        }
     }
 }
 
-impl<F> fmt::Debug for ResponseFuture<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture").finish_non_exhaustive()
-    }
-}
-
-fn bare<B: Default>(status: StatusCode, version: Version) -> Response<B> {
-    let mut response = Response::new(B::default());
+fn bare(status: StatusCode, version: Version) -> Response {
+    let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     if version <= Version::HTTP_11 {

@@ -29,14 +29,26 @@ use crate::telemetry::events;
 ///     .route("/", get(|| async { if true { panic!("oh") } }))
 ///     .layer(CatchPanicLayer::new());
 /// ```
-#[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct CatchPanicLayer;
+#[derive(Clone, Copy, Debug)]
+pub struct CatchPanicLayer {
+    catches: bool,
+}
 
 impl CatchPanicLayer {
     /// Makes the layer; it has no options.
     pub fn new() -> Self {
-        Self
+        Self { catches: true }
+    }
+
+    /// A layer that does nothing, if it is not wanted.
+    pub(crate) fn only_if(wanted: bool) -> Self {
+        Self { catches: wanted }
+    }
+}
+
+impl Default for CatchPanicLayer {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -44,7 +56,7 @@ impl<S> Layer<S> for CatchPanicLayer {
     type Service = CatchPanic<S>;
 
     fn layer(&self, inner: S) -> CatchPanic<S> {
-        CatchPanic { inner }
+        CatchPanic { inner, catches: self.catches }
     }
 }
 
@@ -56,6 +68,7 @@ impl<S> Layer<S> for CatchPanicLayer {
 #[derive(Clone, Copy, Debug)]
 pub struct CatchPanic<S> {
     inner: S,
+    catches: bool,
 }
 
 impl<S, B> Service<Request<B>> for CatchPanic<S>
@@ -71,14 +84,13 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // Nothing of the handler is looked at after it panicked.
-        match catch_unwind(AssertUnwindSafe(|| self.inner.call(request))) {
-            Ok(future) => ResponseFuture { future: Some(future) },
-            Err(panic) => {
-                events::handler_panicked(panic_message(&*panic));
-                ResponseFuture { future: None }
-            }
+        if !self.catches {
+            return ResponseFuture { future: Some(self.inner.call(request)), catches: false };
         }
+        // Nothing of the handler is looked at after it panicked.
+        let called = catch_unwind(AssertUnwindSafe(|| self.inner.call(request)));
+        let future = called.map_err(|panic| events::handler_panicked(panic_message(&*panic))).ok();
+        ResponseFuture { future, catches: true }
     }
 }
 
@@ -88,6 +100,7 @@ pin_project_lite::pin_project! {
     pub struct ResponseFuture<F> {
         #[pin]
         future: Option<F>,
+        catches: bool,
     }
 }
 
@@ -98,7 +111,11 @@ where
     type Output = Result<Response, E>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Some(future) = self.as_mut().project().future.as_pin_mut() {
+        let this = self.as_mut().project();
+        if let Some(future) = this.future.as_pin_mut() {
+            if !*this.catches {
+                return future.poll(cx);
+            }
             match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
                 Ok(polled) => return polled,
                 Err(panic) => events::handler_panicked(panic_message(&*panic)),

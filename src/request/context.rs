@@ -16,7 +16,7 @@ use crate::connection::{ConnectionId, ConnectionInfo, Event, TlsInfo};
 /// Everything that the server knows of a request and its handler may ask, and what the request's
 /// layers and its extractors share: one allocation a request.
 #[derive(Clone, Default)]
-pub(crate) struct RequestContext(Arc<Inner>);
+pub struct RequestContext(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
@@ -34,6 +34,12 @@ struct Served {
     number: u64,
 }
 
+impl fmt::Debug for RequestContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestContext").finish_non_exhaustive()
+    }
+}
+
 impl RequestContext {
     pub(crate) fn new(connection: ConnectionInfo, number: u64, limits: LimitState) -> Self {
         Self(Arc::new(Inner { served: Some(Served { connection, number }), limits, ..Inner::default() }))
@@ -44,6 +50,7 @@ impl RequestContext {
     }
 
     /// The context of a request for its layers: what the server has set, else a new one.
+    #[inline]
     pub(super) fn of(extensions: &mut Extensions) -> Self {
         match extensions.get::<Self>() {
             Some(context) => context.clone(), // the hot path: one look, nothing made

@@ -1,12 +1,13 @@
 //! The headers that every answer has: `Server`. hyper adds `Date`.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-
+use axum::body::Body;
+use axum::response::Response;
 use http::header::{Entry, SERVER};
-use http::{HeaderValue, Request, Response};
-use tower::{Layer, Service};
+use http::{HeaderValue, Request};
+use tower::Layer;
+
+use super::RequestContext;
+use super::around::{Around, Step};
 
 /// Adds a `Server` header to answers that have none.
 ///
@@ -38,60 +39,25 @@ impl<S> Layer<S> for DefaultHeadersLayer {
     type Service = DefaultHeaders<S>;
 
     fn layer(&self, inner: S) -> DefaultHeaders<S> {
-        DefaultHeaders { inner, server: self.server.clone() }
+        Around::new(inner, self.clone())
     }
 }
 
 /// The service of [`DefaultHeadersLayer`].
-///
-/// # Example
-///
-/// See [`DefaultHeadersLayer`].
-#[derive(Clone, Debug)]
-pub struct DefaultHeaders<S> {
-    inner: S,
-    server: HeaderValue,
-}
+pub type DefaultHeaders<S> = Around<S, DefaultHeadersLayer>;
 
-impl<S, B, ResBody> Service<Request<B>> for DefaultHeaders<S>
-where
-    S: Service<Request<B>, Response = Response<ResBody>>,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+impl Step for DefaultHeadersLayer {
+    type Kept = HeaderValue;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
+    #[inline]
+    fn enter(&self, _: &mut Request<Body>, _: &RequestContext) -> HeaderValue {
+        self.server.clone()
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        ResponseFuture { inner: self.inner.call(request), server: self.server.clone() }
-    }
-}
-
-pin_project_lite::pin_project! {
-    /// The future of [`DefaultHeaders`].
-    #[derive(Debug)]
-    pub struct ResponseFuture<F> {
-        #[pin]
-        inner: F,
-        server: HeaderValue,
-    }
-}
-
-impl<F, B, E> Future for ResponseFuture<F>
-where
-    F: Future<Output = Result<Response<B>, E>>,
-{
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let mut response = ready!(this.inner.poll(cx))?;
+    #[inline]
+    fn leave(server: HeaderValue, _: &RequestContext, response: &mut Response) {
         if let Entry::Vacant(entry) = response.headers_mut().entry(SERVER) {
-            entry.insert(this.server.clone());
+            entry.insert(server);
         }
-        Poll::Ready(Ok(response))
     }
 }

@@ -25,6 +25,7 @@
 #[macro_use]
 mod not_available;
 
+mod around;
 pub mod bad_request;
 mod body_error;
 mod catch_panic;
@@ -50,6 +51,8 @@ mod scheme;
 pub mod synchronous_io;
 pub mod trailers;
 
+pub(crate) use around::Stack;
+pub use around::{Around, ResponseFuture};
 pub use bad_request::{BadRequest, BadRequestLayer};
 pub use body_error::BodyError;
 pub(crate) use catch_panic::panic_message;

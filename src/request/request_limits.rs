@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::response::{IntoResponse, Response};
+use http::StatusCode;
 use http::request::Parts;
-use http::{Extensions, Request, StatusCode};
 
 use super::RequestContext;
 use crate::limits::MinDataRate;
@@ -42,14 +42,7 @@ use crate::limits::MinDataRate;
 ///
 /// The rates can be set on HTTP/2 too, to any value, and the response's rate is there at all.
 #[derive(Clone)]
-pub struct RequestLimits(Handle);
-
-#[derive(Clone)]
-enum Handle {
-    Served(RequestContext),
-    /// Not served by us; made by the first of the layers.
-    Alone(Arc<LimitState>),
-}
+pub struct RequestLimits(RequestContext);
 
 impl RequestLimits {
     /// The largest body in bytes; `None` is unlimited.
@@ -109,48 +102,8 @@ impl RequestLimits {
         Ok(())
     }
 
-    /// The handle of a request, made if there is none.
-    pub(super) fn of<B>(request: &mut Request<B>) -> Self {
-        let extensions = request.extensions_mut();
-        if let Some(handle) = Self::find(extensions) {
-            return handle;
-        }
-        let handle = Self(Handle::Alone(Arc::new(LimitState::default())));
-        extensions.insert(handle.clone());
-        handle
-    }
-
-    /// A layer gives its value to a request; `true` if it is the outermost of its kind, which is
-    /// the one to enforce it.
-    pub(super) fn enter<B>(request: &mut Request<B>, layer: Mark, set: impl FnOnce(&LimitState)) -> bool {
-        let made;
-        let extensions = request.extensions();
-        let state = if let Some(context) = extensions.get::<RequestContext>() {
-            context.limits()
-        } else {
-            made = Self::of(request);
-            made.state()
-        };
-        set(state);
-        let outermost = !state.has(layer);
-        if outermost {
-            state.mark(layer);
-        }
-        outermost
-    }
-
-    pub(super) fn state(&self) -> &LimitState {
-        match &self.0 {
-            Handle::Served(context) => context.limits(),
-            Handle::Alone(state) => state,
-        }
-    }
-
-    fn find(extensions: &Extensions) -> Option<Self> {
-        match extensions.get::<RequestContext>() {
-            Some(context) => Some(Self(Handle::Served(context.clone()))),
-            None => extensions.get::<Self>().cloned(),
-        }
+    fn state(&self) -> &LimitState {
+        self.0.limits()
     }
 }
 
@@ -168,9 +121,12 @@ impl<S: Sync> FromRequestParts<S> for RequestLimits {
     type Rejection = LimitError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, LimitError> {
-        Self::find(&parts.extensions)
-            .filter(|limits| LAYERS.into_iter().any(|layer| limits.state().has(layer)))
-            .ok_or(LimitError(Problem::NoLayers))
+        match parts.extensions.get::<RequestContext>() {
+            Some(context) if LAYERS.into_iter().any(|layer| context.limits().has(layer)) => {
+                Ok(Self(context.clone()))
+            }
+            _ => Err(LimitError(Problem::NoLayers)),
+        }
     }
 }
 
@@ -334,6 +290,14 @@ impl LimitState {
 
     pub(crate) fn has(&self, mark: Mark) -> bool {
         self.marks[mark as usize].load(Relaxed)
+    }
+
+    /// A layer has given its value; `true` if it is the outermost of its kind, which is the one to
+    /// enforce it.
+    pub(super) fn enter(&self, layer: Mark) -> bool {
+        let is_outermost = !self.has(layer);
+        self.mark(layer);
+        is_outermost
     }
 
     pub(crate) fn mark(&self, mark: Mark) {

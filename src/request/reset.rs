@@ -33,21 +33,21 @@
 //!   body; hyper says `NO_ERROR` by itself when a body was not read.
 
 use std::fmt;
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use axum::body::Body;
+use axum::response::Response;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Request, Response, StatusCode, Version};
+use http::{Request, StatusCode, Version};
 use http_body::{Frame, SizeHint};
-use tower::{Layer, Service};
+use tower::Layer;
 
+use super::around::{Around, Step};
 use super::{NotAvailable, RequestContext};
-use crate::error::BoxError;
 
 /// Lets handlers reset their stream; see the [module](self).
 ///
@@ -62,80 +62,42 @@ impl<S> Layer<S> for ResetLayer {
     type Service = ResetStreams<S>;
 
     fn layer(&self, inner: S) -> ResetStreams<S> {
-        ResetStreams { inner }
+        Around::new(inner, *self)
     }
 }
 
 /// The service of [`ResetLayer`].
-///
-/// # Example
-///
-/// See the [module](self).
-#[derive(Clone, Copy, Debug)]
-pub struct ResetStreams<S> {
-    inner: S,
-}
+pub type ResetStreams<S> = Around<S, ResetLayer>;
 
-impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for ResetStreams<S>
-where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
-    ResBody: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
-{
-    type Response = Response<Body>;
-    type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+impl Step for ResetLayer {
+    /// Whether this is the outermost layer of its kind, which does the work.
+    type Kept = bool;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
+    #[inline]
+    fn enter(&self, _: &mut Request<Body>, context: &RequestContext) -> bool {
+        context.reset().enter()
     }
 
-    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let context = RequestContext::of(request.extensions_mut());
-        let is_outermost = !context.reset().has_layer.swap(true, Ordering::Relaxed);
-        ResponseFuture { inner: self.inner.call(request), context: is_outermost.then_some(context) }
-    }
-}
-
-pin_project_lite::pin_project! {
-    /// The future of [`ResetStreams`].
-    pub struct ResponseFuture<F> {
-        #[pin]
-        inner: F,
-        // `None` inside another layer of this kind, which does the work.
-        context: Option<RequestContext>,
-    }
-}
-
-impl<F, ResBody, E> Future for ResponseFuture<F>
-where
-    F: Future<Output = Result<Response<ResBody>, E>>,
-    ResBody: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
-{
-    type Output = Result<Response<Body>, E>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let answer = this.inner.poll(cx);
-        let Some(signal) = this.context.as_ref().and_then(|context| context.reset().signal.get()) else {
-            return answer.map_ok(|response| response.map(Body::new));
-        };
-        if let Poll::Ready(code) = signal.poll(cx) {
-            return Poll::Ready(Ok(ResetWith(code).into_response(signal)));
+    #[inline]
+    fn interrupt(is_outermost: &bool, context: &RequestContext, cx: &Context<'_>) -> Option<Response> {
+        let signal = context.reset().signal.get().filter(|_| *is_outermost)?;
+        match signal.poll(cx) {
+            Poll::Ready(code) => Some(ResetWith(code).into_response(signal)),
+            Poll::Pending => None,
         }
-        // Somebody beside the slot may still call for a reset.
-        let in_use = Arc::strong_count(signal) > 1;
-        answer.map_ok(|response| {
-            response.map(|body| {
-                let body = Body::new(body);
-                if in_use { Body::new(ResetBody { body, signal: signal.clone() }) } else { body }
-            })
-        })
     }
-}
 
-impl<F: fmt::Debug> fmt::Debug for ResponseFuture<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture").field("inner", &self.inner).finish_non_exhaustive()
+    #[inline]
+    fn leave(is_outermost: bool, context: &RequestContext, response: &mut Response) {
+        let Some(signal) = context.reset().signal.get().filter(|_| is_outermost) else { return };
+        let code = signal.lock().code;
+        if let Some(code) = code {
+            *response = ResetWith(code).into_response(signal);
+        } else if Arc::strong_count(signal) > 1 {
+            // Somebody beside the slot may still call for a reset.
+            let body = std::mem::take(response.body_mut());
+            *response.body_mut() = Body::new(ResetBody { body, signal: signal.clone() });
+        }
     }
 }
 
@@ -250,6 +212,15 @@ struct SignalState {
     waker: Option<Waker>,
 }
 
+impl Slot {
+    /// Whether this is the outermost layer of its kind around the handler.
+    fn enter(&self) -> bool {
+        let is_outermost = !self.has_layer.load(Ordering::Relaxed);
+        self.has_layer.store(true, Ordering::Relaxed);
+        is_outermost
+    }
+}
+
 impl Signal {
     fn lock(&self) -> MutexGuard<'_, SignalState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -279,7 +250,7 @@ impl ResetWith {
     }
 
     /// For a server that does not know this extension, a body that fails.
-    fn into_response(self, signal: &Arc<Signal>) -> Response<Body> {
+    fn into_response(self, signal: &Arc<Signal>) -> Response {
         let mut response =
             Response::new(Body::new(ResetBody { body: Body::empty(), signal: signal.clone() }));
         *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
@@ -352,7 +323,7 @@ mod tests {
 
     use super::*;
 
-    async fn ask(app: Router, version: Version) -> Response<Body> {
+    async fn ask(app: Router, version: Version) -> Response {
         let request = Request::builder().version(version).body(Body::empty()).unwrap();
         app.layer(ResetLayer::default()).oneshot(request).await.unwrap()
     }

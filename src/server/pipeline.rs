@@ -15,7 +15,8 @@ use crate::limits::Limits;
 use crate::listener::BoundEndpoint;
 use crate::request::{
     BadRequestLayer, CatchPanicLayer, DefaultHeadersLayer, MaxRequestBodySizeLayer,
-    MinRequestBodyDataRateLayer, MinResponseDataRateLayer, ResetLayer, SynchronousIoLayer, TrailersLayer,
+    MinRequestBodyDataRateLayer, MinResponseDataRateLayer, ResetLayer, Stack, SynchronousIoLayer,
+    TrailersLayer,
 };
 
 /// What serves the connections of one bound endpoint.
@@ -51,18 +52,17 @@ pub(super) fn requests<S: HttpService>(app: S, limits: &Limits, default_layers: 
     let size = limits.max_request_body_size;
     let size = size.map_or(MaxRequestBodySizeLayer::unlimited(), MaxRequestBodySizeLayer::bytes);
     ServiceBuilder::new()
-        .option_layer(default_layers.then(|| {
-            ServiceBuilder::new()
-                .option_layer(limits.server_header.then(DefaultHeadersLayer::default))
-                .layer(BadRequestLayer::new())
-                .layer(CatchPanicLayer::new())
-                .layer(ResetLayer::default())
-                .layer(TrailersLayer::default())
-                .layer(MinResponseDataRateLayer::new(limits.min_response_data_rate))
-                .layer(MinRequestBodyDataRateLayer::new(limits.min_request_body_data_rate))
-                .layer(size)
-                .layer(SynchronousIoLayer::default())
-                .into_inner()
-        }))
+        .layer(
+            Stack::outermost(limits.server_header.then(DefaultHeadersLayer::default))
+                .then(BadRequestLayer::new())
+                .then(ResetLayer::default())
+                .then(TrailersLayer::default())
+                .then(MinResponseDataRateLayer::new(limits.min_response_data_rate))
+                .then(MinRequestBodyDataRateLayer::new(limits.min_request_body_data_rate))
+                .then(size)
+                .then(SynchronousIoLayer::default())
+                .only_if(default_layers),
+        )
+        .layer(CatchPanicLayer::only_if(default_layers))
         .service(app.map_response(IntoResponse::into_response))
 }

@@ -10,7 +10,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::{Full, Limited};
 
 use crate::error::BoxError;
-use crate::request::request_limits::{Mark, RequestLimits};
+use crate::request::{Mark, RequestContext};
 
 type Item = Option<Result<Frame<Bytes>, BoxError>>;
 
@@ -23,7 +23,7 @@ const MOST: usize = 16 * 1024;
 pub(super) struct LimitedBody {
     /// `None` once its end was seen.
     inner: Option<Body>,
-    limits: RequestLimits,
+    context: RequestContext,
     declared: Option<u64>,
     /// Octets of data so far.
     octets: u64,
@@ -35,11 +35,11 @@ pub(super) struct LimitedBody {
 }
 
 impl LimitedBody {
-    pub(super) fn new(inner: Body, limits: RequestLimits) -> Self {
+    pub(super) fn new(inner: Body, context: RequestContext) -> Self {
         Self {
             declared: inner.size_hint().exact(),
             inner: Some(inner),
-            limits,
+            context,
             octets: 0,
             joined: BytesMut::new(),
             next: None,
@@ -49,7 +49,7 @@ impl LimitedBody {
 
     /// The next frame as it came, or the failure.
     fn poll_inner(&mut self, cx: &mut Context<'_>) -> Poll<Item> {
-        let state = self.limits.state();
+        let state = self.context.limits();
         let Some(inner) = &mut self.inner else { return Poll::Ready(None) };
         if !state.has(Mark::Read) {
             if self.declared.is_some_and(|declared| state.is_over(declared)) {
@@ -65,7 +65,7 @@ impl LimitedBody {
             self.octets += data.len() as u64;
         }
         let broken = matches!(frame, Some(Err(_)));
-        if !broken && self.limits.state().is_over(self.octets) {
+        if !broken && self.context.limits().is_over(self.octets) {
             return Poll::Ready(Some(Err(self.fail())));
         }
         if broken || frame.is_none() {
@@ -76,7 +76,7 @@ impl LimitedBody {
     }
 
     fn fail(&mut self) -> BoxError {
-        self.limits.state().fail(StatusCode::PAYLOAD_TOO_LARGE);
+        self.context.limits().fail(StatusCode::PAYLOAD_TOO_LARGE);
         self.inner = None;
         too_large()
     }
@@ -130,7 +130,7 @@ impl http_body::Body for LimitedBody {
     fn is_end_stream(&self) -> bool {
         // The last of the framing is counted when the end is seen.
         let at_end =
-            if self.limits.state().counts_framing() { self.inner.is_none() } else { self.is_at_end() };
+            if self.context.limits().counts_framing() { self.inner.is_none() } else { self.is_at_end() };
         at_end && self.joined.is_empty() && self.next.as_ref().is_none_or(Option::is_none)
     }
 
@@ -141,12 +141,7 @@ impl http_body::Body for LimitedBody {
         };
         let held = (self.joined.len() + next) as u64;
         let inner = self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), http_body::Body::size_hint);
-        let mut hint = SizeHint::new();
-        hint.set_lower(inner.lower().saturating_add(held));
-        if let Some(upper) = inner.upper().and_then(|upper| upper.checked_add(held)) {
-            hint.set_upper(upper);
-        }
-        hint
+        inner + SizeHint::with_exact(held)
     }
 }
 
@@ -154,8 +149,8 @@ impl Drop for LimitedBody {
     fn drop(&mut self) {
         // Nobody read it: what is too large is not waited for either.
         let least = self.declared.unwrap_or(0).max(self.octets);
-        if self.inner.is_some() && self.limits.state().is_over(least) {
-            self.limits.state().mark(Mark::Abandoned);
+        if self.inner.is_some() && self.context.limits().is_over(least) {
+            self.context.limits().mark(Mark::Abandoned);
         }
     }
 }

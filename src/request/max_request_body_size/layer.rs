@@ -1,6 +1,13 @@
+use axum::body::Body;
+use axum::response::Response;
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, StatusCode, Version};
+use http_body::Body as _;
 use tower::Layer;
 
-use super::MaxRequestBodySize;
+use super::body::LimitedBody;
+use crate::request::around::{Around, Step};
+use crate::request::{Mark, RequestContext};
 
 /// Limits the size of request bodies; see the [module](super).
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +31,40 @@ impl<S> Layer<S> for MaxRequestBodySizeLayer {
     type Service = MaxRequestBodySize<S>;
 
     fn layer(&self, inner: S) -> MaxRequestBodySize<S> {
-        MaxRequestBodySize { inner, limit: self.limit }
+        Around::new(inner, *self)
+    }
+}
+
+/// The service of [`MaxRequestBodySizeLayer`].
+pub type MaxRequestBodySize<S> = Around<S, MaxRequestBodySizeLayer>;
+
+impl Step for MaxRequestBodySizeLayer {
+    /// The version of a request with a body that this layer limits.
+    type Kept = Option<Version>;
+
+    #[inline]
+    fn enter(&self, request: &mut Request<Body>, context: &RequestContext) -> Option<Version> {
+        let limits = context.limits();
+        // The layer of a route is too late for a body that a middleware has begun to read.
+        if !limits.has(Mark::Read) {
+            limits.set_max_size(self.limit);
+        }
+        if !limits.enter(Mark::SizeLayer) || request.body().is_end_stream() {
+            return None;
+        }
+        let body = std::mem::take(request.body_mut());
+        *request.body_mut() = Body::new(LimitedBody::new(body, context.clone()));
+        Some(request.version())
+    }
+
+    #[inline]
+    fn leave(kept: Option<Version>, context: &RequestContext, response: &mut Response) {
+        if let Some(version) = kept
+            && context.limits().failure() == Some(StatusCode::PAYLOAD_TOO_LARGE)
+            && version <= Version::HTTP_11
+        {
+            // Whatever the handler made of it, the rest of the body is not read.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
     }
 }

@@ -49,10 +49,6 @@
 //! read fails again, on which a loop that skips errors would not end.
 
 mod body;
-mod future;
 mod layer;
-mod service;
 
-pub use future::ResponseFuture;
-pub use layer::MaxRequestBodySizeLayer;
-pub use service::MaxRequestBodySize;
+pub use layer::{MaxRequestBodySize, MaxRequestBodySizeLayer};

@@ -13,8 +13,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::error::BoxError;
 use crate::limits::MinDataRate;
-use crate::request::BodyError;
-use crate::request::request_limits::RequestLimits;
+use crate::request::{BodyError, RequestContext};
 
 /// The rate is missed when the time is over, not when it is just reached; timers have milliseconds.
 const BEYOND: Duration = Duration::from_millis(1);
@@ -22,7 +21,7 @@ const BEYOND: Duration = Duration::from_millis(1);
 pub(super) struct TimedBody {
     /// `None` once its end was seen.
     inner: Option<Body>,
-    limits: RequestLimits,
+    context: RequestContext,
     octets: u64,
     /// How long reads have waited, without the one that waits now.
     waited: Duration,
@@ -33,10 +32,10 @@ pub(super) struct TimedBody {
 }
 
 impl TimedBody {
-    pub(super) fn new(inner: Body, limits: RequestLimits) -> Self {
+    pub(super) fn new(inner: Body, context: RequestContext) -> Self {
         Self {
             inner: Some(inner),
-            limits,
+            context,
             octets: 0,
             waited: Duration::ZERO,
             since: None,
@@ -49,7 +48,7 @@ impl TimedBody {
     fn poll_too_slow(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let now = Instant::now();
         let since = *self.since.get_or_insert(now);
-        let Some(rate) = self.limits.state().request_rate() else { return Poll::Pending };
+        let Some(rate) = self.context.limits().request_rate() else { return Poll::Pending };
         let left = patience(rate, self.octets).saturating_sub(self.waited);
         let deadline = since + left + BEYOND;
         if deadline <= now {
@@ -89,7 +88,7 @@ impl http_body::Body for TimedBody {
         let Some(inner) = &mut this.inner else { return Poll::Ready(None) };
         let Poll::Ready(frame) = Pin::new(inner).poll_frame(cx) else {
             std::task::ready!(this.poll_too_slow(cx));
-            this.limits.state().fail(StatusCode::REQUEST_TIMEOUT);
+            this.context.limits().fail(StatusCode::REQUEST_TIMEOUT);
             this.inner = None;
             return Poll::Ready(Some(Err(BodyError::too_slow().into())));
         };
@@ -191,10 +190,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn nothing_that_waits_has_a_timer_until_it_waits_for_long() {
-        let limits = RequestLimits::of(&mut Request::new(()));
-        limits.state().set_request_rate(Some(MinDataRate::default()));
+        let context = RequestContext::default();
+        context.limits().set_request_rate(Some(MinDataRate::default()));
         let (mut sender, body) = Channel::<Bytes>::new(1);
-        let mut body = TimedBody::new(Body::new(body), limits);
+        let mut body = TimedBody::new(Body::new(body), context);
         let mut read = poll_once(&mut body);
         assert!(read.is_pending() && body.timer.is_none());
         sender.send_data(Bytes::from_static(b"x")).await.unwrap();

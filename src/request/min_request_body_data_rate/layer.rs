@@ -1,7 +1,12 @@
+use axum::body::Body;
+use http::Request;
+use http_body::Body as _;
 use tower::Layer;
 
-use super::MinRequestBodyDataRate;
+use super::body::TimedBody;
 use crate::limits::MinDataRate;
+use crate::request::around::{Around, Step};
+use crate::request::{Mark, RequestContext};
 
 /// Asks for a rate of request bodies; see the [module](super).
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +32,22 @@ impl<S> Layer<S> for MinRequestBodyDataRateLayer {
     type Service = MinRequestBodyDataRate<S>;
 
     fn layer(&self, inner: S) -> MinRequestBodyDataRate<S> {
-        MinRequestBodyDataRate { inner, rate: self.rate }
+        Around::new(inner, *self)
+    }
+}
+
+/// The service of [`MinRequestBodyDataRateLayer`].
+pub type MinRequestBodyDataRate<S> = Around<S, MinRequestBodyDataRateLayer>;
+
+impl Step for MinRequestBodyDataRateLayer {
+    type Kept = ();
+
+    #[inline]
+    fn enter(&self, request: &mut Request<Body>, context: &RequestContext) {
+        context.limits().set_request_rate(self.rate);
+        if context.limits().enter(Mark::RequestRateLayer) && !request.body().is_end_stream() {
+            let body = std::mem::take(request.body_mut());
+            *request.body_mut() = Body::new(TimedBody::new(body, context.clone()));
+        }
     }
 }

@@ -57,7 +57,5 @@
 
 mod body;
 mod layer;
-mod service;
 
-pub use layer::MinRequestBodyDataRateLayer;
-pub use service::MinRequestBodyDataRate;
+pub use layer::{MinRequestBodyDataRate, MinRequestBodyDataRateLayer};

@@ -11,14 +11,14 @@ use tokio::time::Instant;
 
 use super::watch::announce;
 use crate::error::BoxError;
-use crate::request::RequestLimits;
+use crate::request::RequestContext;
 
 /// A larger frame is given away in pieces: what hyper has taken it has to hold, and cannot be timed.
 const PIECE: usize = 16 * 1024;
 
 pub(super) struct TimedBody {
     inner: Body,
-    limits: RequestLimits,
+    context: RequestContext,
     /// What is left of a large frame.
     rest: Bytes,
     /// When all that was given away must have been taken.
@@ -28,8 +28,8 @@ pub(super) struct TimedBody {
 }
 
 impl TimedBody {
-    pub(super) fn new(inner: Body, limits: RequestLimits) -> Self {
-        Self { inner, limits, rest: Bytes::new(), deadline: None, pending: false }
+    pub(super) fn new(inner: Body, context: RequestContext) -> Self {
+        Self { inner, context, rest: Bytes::new(), deadline: None, pending: false }
     }
 
     /// Whether the last piece was taken too late. It is taken when the next is asked for.
@@ -40,7 +40,7 @@ impl TimedBody {
 
     /// As Kestrel's `BytesWrittenToBuffer`.
     fn give(&mut self, octets: u64) {
-        let Some(rate) = self.limits.min_response_data_rate() else {
+        let Some(rate) = self.context.limits().response_rate() else {
             self.deadline = None;
             return;
         };
@@ -85,14 +85,7 @@ impl http_body::Body for TimedBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let rest = self.rest.len() as u64;
-        let inner = self.inner.size_hint();
-        let mut hint = SizeHint::new();
-        hint.set_lower(inner.lower().saturating_add(rest));
-        if let Some(upper) = inner.upper().and_then(|upper| upper.checked_add(rest)) {
-            hint.set_upper(upper);
-        }
-        hint
+        self.inner.size_hint() + SizeHint::with_exact(self.rest.len() as u64)
     }
 }
 

@@ -47,12 +47,8 @@
 //! the connection. Of an answer on HTTP/2 the last 16 KiB are in hyper's hands and not timed.
 
 mod body;
-mod future;
 mod layer;
-mod service;
 mod watch;
 
-pub use future::ResponseFuture;
-pub use layer::MinResponseDataRateLayer;
-pub use service::MinResponseDataRate;
+pub use layer::{MinResponseDataRate, MinResponseDataRateLayer};
 pub(crate) use watch::Watched;

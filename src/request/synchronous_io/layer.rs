@@ -1,10 +1,10 @@
-use std::task::{Context, Poll};
-
+use axum::body::Body;
 use http::Request;
-use tower::{Layer, Service};
+use tower::Layer;
 
 use super::Rule;
 use crate::request::RequestContext;
+use crate::request::around::{Around, Step};
 
 /// Says whether handlers may read and write bodies with blocking calls; see the
 /// [module](super). By default they may not.
@@ -47,35 +47,18 @@ impl<S> Layer<S> for SynchronousIoLayer {
     type Service = SetSynchronousIo<S>;
 
     fn layer(&self, inner: S) -> SetSynchronousIo<S> {
-        SetSynchronousIo { inner, rule: self.rule }
+        Around::new(inner, *self)
     }
 }
 
 /// The service of [`SynchronousIoLayer`].
-///
-/// # Example
-///
-/// See [`SynchronousIoLayer`].
-#[derive(Clone, Copy, Debug)]
-pub struct SetSynchronousIo<S> {
-    inner: S,
-    rule: Rule,
-}
+pub type SetSynchronousIo<S> = Around<S, SynchronousIoLayer>;
 
-impl<S, B> Service<Request<B>> for SetSynchronousIo<S>
-where
-    S: Service<Request<B>>,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
+impl Step for SynchronousIoLayer {
+    type Kept = ();
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut request: Request<B>) -> S::Future {
-        RequestContext::of(request.extensions_mut()).synchronous_io().set(self.rule);
-        self.inner.call(request)
+    #[inline]
+    fn enter(&self, _: &mut Request<Body>, context: &RequestContext) {
+        context.synchronous_io().set(self.rule);
     }
 }

@@ -68,7 +68,9 @@ pub(super) struct Slot {
 impl Slot {
     /// Whether this is the outermost layer of its kind around the handler.
     fn enter(&self) -> bool {
-        !self.has_layer.swap(true, Ordering::Relaxed)
+        let is_outermost = !self.has_layer();
+        self.has_layer.store(true, Ordering::Relaxed);
+        is_outermost
     }
 
     fn has_layer(&self) -> bool {

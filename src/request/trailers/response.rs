@@ -199,11 +199,11 @@ impl Shared {
     }
 
     /// The head is about to be sent: names the trailers in it, and lets them follow the body.
-    pub(super) fn begin(self: &Arc<Self>, mut response: Response<Body>) -> Response<Body> {
+    pub(super) fn begin(self: &Arc<Self>, response: &mut Response<Body>) {
         let mut state = self.lock();
-        if !self.can_follow(&response) {
+        if !self.can_follow(response) {
             state.end();
-            return response;
+            return;
         }
         let http1 = self.way == Way::Http1;
         if http1 {
@@ -223,15 +223,15 @@ impl Shared {
         let unused = state.fields.is_empty() && state.declared.is_empty();
         if unused && (http1 || Arc::strong_count(self) == 1) {
             state.end();
-            return response;
+            return;
         }
         state.phase = Phase::Body;
         drop(state);
         if http1 {
             response.headers_mut().remove(CONTENT_LENGTH);
         }
-        let shared = self.clone();
-        response.map(|body| Body::new(TrailersBody { body, shared, chunked: http1, complete: false }))
+        let (body, shared) = (std::mem::take(response.body_mut()), self.clone());
+        *response.body_mut() = Body::new(TrailersBody { body, shared, chunked: http1, complete: false });
     }
 
     /// Whether trailers may follow this answer.
