@@ -179,17 +179,24 @@ impl Answer {
 /// Whether there is nothing about an answer that hyper does not do right by itself.
 fn is_ordinary(response: &Response, method: &Method) -> bool {
     let status = response.status();
-    let headers = response.headers();
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    let length = lengths.next();
     let Some(exact) = response.body().size_hint().exact() else { return false };
-    !matches!(*method, Method::HEAD | Method::CONNECT)
-        && !status.is_informational()
-        && !matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED)
-        && length.is_none_or(|length| parse(length) == Some(exact) && !has_leading_zero(length))
-        && lengths.next().is_none()
-        && (exact > 0 || response.body().is_end_stream())
-        && !headers.contains_key(TRANSFER_ENCODING)
+    if matches!(*method, Method::HEAD | Method::CONNECT)
+        || status.is_informational()
+        || matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED)
+        || exact == 0 && !response.body().is_end_stream()
+    {
+        return false;
+    }
+    // One pass: to look for each by its hash costs more for as few as an answer has.
+    let mut lengths = 0;
+    response.headers().iter().all(|(name, value)| match *name {
+        CONTENT_LENGTH => {
+            lengths += 1;
+            lengths == 1 && parse(value) == Some(exact) && !has_leading_zero(value)
+        }
+        TRANSFER_ENCODING => false,
+        _ => true,
+    })
 }
 
 /// The Content-Length of an answer, written in the one way that there is.

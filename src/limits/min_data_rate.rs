@@ -50,6 +50,11 @@ impl MinDataRate {
         Ok(Self { bytes_per_second, grace_period })
     }
 
+    /// Of numbers that come from a rate.
+    pub(crate) fn known_good(bytes_per_second: f64, grace_period: Duration) -> Self {
+        Self { bytes_per_second, grace_period }
+    }
+
     /// Bytes a second.
     pub fn bytes_per_second(&self) -> f64 {
         self.bytes_per_second
@@ -63,10 +68,15 @@ impl MinDataRate {
     /// How long `bytes` may take at this rate, beside the grace; capped at a year, beyond which
     /// nobody waits and deadlines would overflow.
     pub(crate) fn time_for(&self, bytes: u64) -> Duration {
-        const YEAR: f64 = 365.0 * 24.0 * 3600.0;
-        #[expect(clippy::cast_precision_loss, reason = "a deadline needs no more than 53 bits")]
-        let seconds = bytes as f64 / self.bytes_per_second;
-        Duration::from_secs_f64(seconds.min(YEAR))
+        const YEAR: f64 = 365.0 * 24.0 * 3600.0 * 1e9;
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a deadline needs no more than 53 bits, and is between 0 and a year"
+        )]
+        let nanos = (bytes as f64 * 1e9 / self.bytes_per_second).min(YEAR) as u64;
+        Duration::from_nanos(nanos)
     }
 }
 

@@ -334,8 +334,9 @@ struct AtomicRate {
 
 impl AtomicRate {
     fn load(&self) -> Option<MinDataRate> {
-        let rate = f64::from_bits(self.bytes_per_second.load(Relaxed));
-        MinDataRate::new(rate, Duration::from_nanos(self.grace_nanos.load(Relaxed))).ok()
+        let bytes_per_second = self.bytes_per_second.load(Relaxed);
+        let grace = Duration::from_nanos(self.grace_nanos.load(Relaxed));
+        (bytes_per_second != 0).then(|| MinDataRate::known_good(f64::from_bits(bytes_per_second), grace))
     }
 
     fn store(&self, rate: Option<MinDataRate>) {

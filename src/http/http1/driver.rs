@@ -35,7 +35,7 @@ pub(crate) struct Driver<S: App> {
     waits: Waits,
     /// When the state that `waits` names began.
     since: Instant,
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: Timer,
     /// The client has gone, and the handler knows.
     gone: bool,
     /// The server wants the connection to end, and the gate knows.
@@ -100,7 +100,7 @@ impl<S: App> Driver<S> {
             stage: Stage::Asleep,
             waits: Waits::ForHandler,
             since: Instant::now(),
-            timer: None,
+            timer: Timer::default(),
             gone: false,
             closing: false,
             waker: None,
@@ -226,9 +226,10 @@ impl<S: App> Driver<S> {
             }
             _ => Waits::ForHandler,
         };
+        let now = state.gate.output.now.take();
         if waits != self.waits {
             self.waits = waits;
-            self.since = Instant::now();
+            self.since = now.unwrap_or_else(Instant::now);
         }
         let patience = match waits {
             Waits::ForHandler => None,
@@ -245,7 +246,7 @@ impl<S: App> Driver<S> {
         let sleep = matches!((&self.stage, waits), (Stage::Serving(_), Waits::ForRequest(_)))
             .then(|| self.since + SLEEP);
         let Some(next) = [deadline, output, sleep].into_iter().flatten().min() else { return false };
-        if !poll_timer(&mut self.timer, next, cx) {
+        if !self.timer.poll(next, cx) {
             return false;
         }
         let now = Instant::now();
@@ -382,20 +383,34 @@ fn poll_around_hyper(state: &mut State, cx: &mut Context<'_>, gone: &mut bool) -
     Ok(again)
 }
 
-/// The one timer of a connection: set late and seldom. A deadline that moves away is left alone
-/// until the timer fires, early, and is set again. `true` once `deadline` has come.
-fn poll_timer(timer: &mut Option<Pin<Box<Sleep>>>, deadline: Instant, cx: &mut Context<'_>) -> bool {
-    let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-    if timer.deadline() > deadline {
-        timer.as_mut().reset(deadline);
-    }
-    while timer.as_mut().poll(cx).is_ready() {
-        if deadline <= Instant::now() {
-            return true;
+/// The one timer of a connection: set late and seldom.
+#[derive(Default)]
+struct Timer {
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// It wakes the connection's task, so there is no need to poll it before it has fired.
+    armed: bool,
+}
+
+impl Timer {
+    /// `true` once `deadline` has come. One that moves away is left alone until the timer fires,
+    /// early, and is set again.
+    fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> bool {
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if sleep.deadline() > deadline {
+            sleep.as_mut().reset(deadline);
         }
-        timer.as_mut().reset(deadline);
+        if self.armed && !sleep.is_elapsed() {
+            return false;
+        }
+        while sleep.as_mut().poll(cx).is_ready() {
+            if deadline <= Instant::now() {
+                return true;
+            }
+            sleep.as_mut().reset(deadline);
+        }
+        self.armed = true;
+        false
     }
-    false
 }
 
 /// Nothing in it is pinned but what is in a box.
@@ -410,6 +425,7 @@ impl<S: App> Future for Driver<S> {
             this.info.set_driver(cx.waker());
             this.shared.lock().driver = Some(cx.waker().clone());
             this.waker = Some(cx.waker().clone());
+            this.timer.armed = false;
         }
         loop {
             if this.info.wants_abort() {

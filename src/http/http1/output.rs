@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::AsyncWrite;
 use tokio::time::Instant;
@@ -32,8 +33,13 @@ pub(super) struct Output {
     /// `HTTP/1.0` and Kestrel with `HTTP/1.1`.
     patch_version: bool,
     rate: Option<MinDataRate>,
+    /// How long the client may take at this rate for what a stream holds.
+    time_for_held: Duration,
     /// Octets that the deadline does not know of yet.
     uncounted: u64,
+    /// When something was first counted in this turn of the connection: a look at the clock costs
+    /// as much as a small answer takes to write.
+    pub(super) now: Option<Instant>,
     /// When the client must have taken everything written so far.
     deadline: Option<Instant>,
     /// The stream does not take what is gathered, or what is written past it.
@@ -58,7 +64,7 @@ const LARGE: usize = 16 * 1024;
 
 impl Output {
     pub(super) fn new(rules: &Rules) -> Self {
-        Self {
+        let mut output = Self {
             gathered: Vec::new(),
             written: 0,
             mode: Mode::Gather,
@@ -67,12 +73,16 @@ impl Output {
             needs_flush: false,
             ever_written: false,
             patch_version: false,
-            rate: rules.min_response_data_rate,
+            rate: None,
+            time_for_held: Duration::ZERO,
             uncounted: 0,
+            now: None,
             deadline: None,
             stalled: false,
             direct_stalled: false,
-        }
+        };
+        output.set_rate(rules.min_response_data_rate);
+        output
     }
 
     /// Nobody calls [`poll_write_gathered`](Self::poll_write_gathered): what is written goes out.
@@ -89,9 +99,13 @@ impl Output {
 
     /// The rate at which what is written from now on must be taken.
     pub(super) fn set_rate(&mut self, rate: Option<MinDataRate>) {
+        if rate == self.rate {
+            return; // as nearly always
+        }
         self.rate = rate;
-        if rate.is_none() {
-            self.deadline = None;
+        match rate {
+            Some(rate) => self.time_for_held = rate.time_for(HELD_BY_A_STREAM),
+            None => self.deadline = None,
         }
     }
 
@@ -258,9 +272,12 @@ impl Output {
         let octets = std::mem::take(&mut self.uncounted);
         if let Some(rate) = self.rate {
             let time = rate.time_for(octets);
-            let now = Instant::now();
+            let now = match self.mode {
+                Mode::Gather => *self.now.get_or_insert_with(Instant::now),
+                Mode::Direct | Mode::Refused => Instant::now(), // nobody says when a turn ends
+            };
             let alone = now + time.max(rate.grace_period());
-            let most = alone.max(now + rate.time_for(HELD_BY_A_STREAM));
+            let most = alone.max(now + self.time_for_held);
             self.deadline = Some(match self.deadline {
                 None => alone,
                 Some(earlier) if self.stalled => earlier + time,

@@ -59,8 +59,9 @@ pub use response::ResponseTrailers;
 #[derive(Default)]
 pub(super) struct Slot {
     has_layer: AtomicBool,
-    /// Set once the request's body has ended.
-    received: OnceLock<Option<Box<HeaderMap>>>,
+    /// The request's body has ended, with `received` if it had trailers.
+    body_ended: AtomicBool,
+    received: OnceLock<Box<HeaderMap>>,
     /// Set once the handler has taken [`ResponseTrailers`].
     to_send: OnceLock<Arc<response::Shared>>,
 }
@@ -79,7 +80,14 @@ impl Slot {
 
     /// The request's body has ended.
     fn set_received(&self, trailers: Option<&HeaderMap>) {
-        self.received.get_or_init(|| trailers.map(|trailers| Box::new(trailers.clone())));
+        if let Some(trailers) = trailers {
+            self.received.get_or_init(|| Box::new(trailers.clone()));
+        }
+        self.body_ended.store(true, Ordering::Release);
+    }
+
+    fn has_body_ended(&self) -> bool {
+        self.body_ended.load(Ordering::Acquire)
     }
 }
 

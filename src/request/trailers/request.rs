@@ -45,16 +45,15 @@ impl RequestTrailers {
     /// It is an error to ask before the body has been read to its end, or when it could not be.
     pub fn get(&self) -> Result<&HeaderMap, TrailersError> {
         static NONE: LazyLock<HeaderMap> = LazyLock::new(HeaderMap::new);
-        match self.0.trailers().received.get() {
-            Some(Some(trailers)) => Ok(trailers),
-            Some(None) => Ok(&NONE),
-            None => Err(TrailersError::BodyNotRead),
+        if !self.is_available() {
+            return Err(TrailersError::BodyNotRead);
         }
+        Ok(self.0.trailers().received.get().map_or(&*NONE, |trailers| trailers))
     }
 
     /// Whether the body has been read to its end.
     pub fn is_available(&self) -> bool {
-        self.0.trailers().received.get().is_some()
+        self.0.trailers().has_body_ended()
     }
 }
 
