@@ -28,6 +28,8 @@ pub(super) struct Output {
     /// hyper was told to wait.
     pub(super) writer_waits: bool,
     needs_flush: bool,
+    /// The end of the stream has been written: hyper writes it, and then the driver would.
+    shut: bool,
     ever_written: bool,
     /// The next octets are the head of an answer to an HTTP/1.0 client, which hyper begins with
     /// `HTTP/1.0` and Kestrel with `HTTP/1.1`.
@@ -71,6 +73,7 @@ impl Output {
             limit: rules.max_gathered,
             writer_waits: false,
             needs_flush: false,
+            shut: false,
             ever_written: false,
             patch_version: false,
             rate: None,
@@ -181,11 +184,16 @@ impl Output {
         if self.mode == Mode::Refused {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
+        if self.shut {
+            return Poll::Ready(Ok(()));
+        }
         // Nobody writes any more.
         self.writer_waits = false;
         self.direct_stalled = false;
         ready!(self.poll_write_gathered(io, cx))?;
-        Pin::new(io).poll_shutdown(cx)
+        ready!(Pin::new(io).poll_shutdown(cx))?;
+        self.shut = true;
+        Poll::Ready(Ok(()))
     }
 
     /// Writes what is gathered, and flushes what lies below.
