@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use axum::body::Body;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_LENGTH;
 use http::{Request, StatusCode};
 use tower::{Layer, Service};
@@ -73,7 +73,7 @@ pub struct CatchPanic<S> {
 
 impl<S, B> Service<Request<B>> for CatchPanic<S>
 where
-    S: Service<Request<B>, Response = Response>,
+    S: Service<Request<B>, Response: IntoResponse>,
 {
     type Response = Response;
     type Error = S::Error;
@@ -104,9 +104,10 @@ pin_project_lite::pin_project! {
     }
 }
 
-impl<F, E> Future for ResponseFuture<F>
+impl<F, R, E> Future for ResponseFuture<F>
 where
-    F: Future<Output = Result<Response, E>>,
+    F: Future<Output = Result<R, E>>,
+    R: IntoResponse,
 {
     type Output = Result<Response, E>;
 
@@ -114,10 +115,10 @@ where
         let this = self.as_mut().project();
         if let Some(future) = this.future.as_pin_mut() {
             if !*this.catches {
-                return future.poll(cx);
+                return future.poll(cx).map_ok(IntoResponse::into_response);
             }
             match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
-                Ok(polled) => return polled,
+                Ok(polled) => return polled.map_ok(IntoResponse::into_response),
                 Err(panic) => events::handler_panicked(panic_message(&*panic)),
             }
         }

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::response::IntoResponse;
 use tokio::sync::mpsc;
+use tower::ServiceBuilder;
 use tower::util::BoxCloneSyncService;
-use tower::{ServiceBuilder, ServiceExt};
 
 use super::HttpService;
 use crate::connection::{BoxConnectionService, ConnectionLimitLayer, wrap};
@@ -64,5 +63,5 @@ pub(super) fn requests<S: HttpService>(app: S, limits: &Limits, default_layers: 
                 .only_if(default_layers),
         )
         .layer(CatchPanicLayer::only_if(default_layers))
-        .service(app.map_response(IntoResponse::into_response))
+        .service(app)
 }
