@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind};
+use crate::transport::inet_aton;
 
 /// Where an endpoint listens, and whether it speaks TLS there.
 ///
@@ -248,7 +249,7 @@ fn parse_host(host: &str, port: u16) -> Result<AddressKind, String> {
             "the host {host:?} has a colon or a bracket and is no IPv6 address; write one in brackets, like http://[::1]:5000"
         ));
     }
-    Ok(match parse_ipv4(host) {
+    Ok(match inet_aton(host) {
         Some(ip) => AddressKind::Ip(SocketAddr::new(IpAddr::V4(ip), port)),
         None => AddressKind::AnyIp { port },
     })
@@ -285,33 +286,6 @@ fn zone_index(zone: &str) -> u32 {
         Some(SocketAddr::V6(address)) => address.scope_id(),
         _ => 0,
     }
-}
-
-/// An IPv4 address as `inet_aton` reads it: 1 to 4 parts, each decimal, octal (`0177`) or
-/// hexadecimal (`0x7f`), the last one filling what is left.
-fn parse_ipv4(host: &str) -> Option<Ipv4Addr> {
-    let part = |text: &str| {
-        let (digits, radix) = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-            Some(digits) => (digits, 16),
-            None => (text, if text.len() > 1 && text.starts_with('0') { 8 } else { 10 }),
-        };
-        // `from_str_radix` would take a sign.
-        let is_number = digits.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        u32::from_str_radix(digits, radix).ok().filter(|_| is_number)
-    };
-    let parts = host.split('.').map(part).collect::<Option<Vec<_>>>()?;
-    let (last, leading) = parts.split_last()?;
-    if leading.len() > 3 || leading.iter().any(|&part| part > 255) {
-        return None;
-    }
-    // The last part fills what the others leave of 32 bits.
-    let left = [32, 24, 16, 8][leading.len()];
-    let high = leading.iter().fold(0, |high, &part| high << 8 | u64::from(part)) << left;
-    let low = u64::from(*last);
-    if low >> left != 0 {
-        return None;
-    }
-    u32::try_from(high | low).ok().map(Ipv4Addr::from_bits)
 }
 
 /// As RFC 5952, with the last 32 bits as IPv4 where .NET writes them so.

@@ -1,10 +1,8 @@
 //! What a request's layers and its handler share, and what a handler can ask about its request.
 
-use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{Extensions, StatusCode};
@@ -61,6 +59,10 @@ impl RequestContext {
     /// `None` where a layer works under another server.
     pub(crate) fn connection(&self) -> Option<&ConnectionInfo> {
         self.0.served.as_ref().map(|served| &served.connection)
+    }
+
+    fn served(parts: &Parts) -> Option<&Served> {
+        parts.extensions.get::<Self>()?.0.served.as_ref()
     }
 
     pub(super) fn is_served(&self) -> bool {
@@ -220,60 +222,38 @@ impl IntoResponse for NoTls {
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for TlsInfo {
-    type Rejection = NoTls;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, NoTls> {
-        tls(parts).ok_or(NoTls)
+impl TlsInfo {
+    fn find(parts: &mut Parts) -> Result<Self, NoTls> {
+        let served = RequestContext::served(parts).ok_or(NoTls)?;
+        served.connection.tls().cloned().ok_or(NoTls)
     }
 }
 
-impl<S: Sync> OptionalFromRequestParts<S> for TlsInfo {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
-        Ok(tls(parts))
+impl ConnectionInfo {
+    fn find(parts: &mut Parts) -> Result<Self, NotServedByKestrel> {
+        let connection = RequestContext::served(parts).ok_or(NotServedByKestrel)?.connection.clone();
+        Ok(match parts.extensions.get::<ForwardedRemote>() {
+            Some(ForwardedRemote(client)) => connection.with_remote_addr(*client),
+            None => connection,
+        })
     }
 }
 
-fn tls(parts: &Parts) -> Option<TlsInfo> {
-    parts.extensions.get::<RequestContext>()?.connection()?.tls().cloned()
+impl RequestId {
+    fn find(parts: &mut Parts) -> Result<Self, NotServedByKestrel> {
+        let served = RequestContext::served(parts).ok_or(NotServedByKestrel)?;
+        Ok(Self { connection: served.connection.id(), number: served.number })
+    }
 }
 
-macro_rules! extract {
-    ($type:ty, |$context:ident, $served:ident, $extensions:ident| $value:expr) => {
-        impl $type {
-            fn find($extensions: &Extensions) -> Option<Self> {
-                let $context = $extensions.get::<RequestContext>()?;
-                let $served = $context.0.served.as_ref()?;
-                Some($value)
-            }
-        }
-
-        impl<S: Sync> FromRequestParts<S> for $type {
-            type Rejection = NotServedByKestrel;
-
-            async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, NotServedByKestrel> {
-                Self::find(&parts.extensions).ok_or(NotServedByKestrel)
-            }
-        }
-
-        impl<S: Sync> OptionalFromRequestParts<S> for $type {
-            type Rejection = Infallible;
-
-            async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
-                Ok(Self::find(&parts.extensions))
-            }
-        }
-    };
+impl RequestAborted {
+    fn find(parts: &mut Parts) -> Result<Self, NotServedByKestrel> {
+        let context = parts.extensions.get::<RequestContext>().filter(|context| context.is_served());
+        context.cloned().map(Self).ok_or(NotServedByKestrel)
+    }
 }
 
-extract!(ConnectionInfo, |_context, served, extensions| match extensions.get::<ForwardedRemote>() {
-    Some(ForwardedRemote(client)) => served.connection.clone().with_remote_addr(*client),
-    None => served.connection.clone(),
-});
-extract!(RequestId, |_context, served, _extensions| RequestId {
-    connection: served.connection.id(),
-    number: served.number
-});
-extract!(RequestAborted, |context, _served, _extensions| RequestAborted(context.clone()));
+extractor!(TlsInfo, NoTls);
+extractor!(ConnectionInfo, NotServedByKestrel);
+extractor!(RequestId, NotServedByKestrel);
+extractor!(RequestAborted, NotServedByKestrel);

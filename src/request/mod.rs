@@ -23,7 +23,7 @@
 //! ```
 
 #[macro_use]
-mod not_available;
+mod extractor;
 
 mod around;
 pub mod bad_request;
@@ -43,6 +43,7 @@ pub mod max_request_body_size;
 pub mod method_override;
 pub mod min_request_body_data_rate;
 pub mod min_response_data_rate;
+mod not_available;
 mod or_answer;
 mod path_base;
 mod request_limits;

@@ -60,30 +60,3 @@ impl IntoResponse for NotAvailable {
         (StatusCode::INTERNAL_SERVER_ERROR, self.to_string()).into_response()
     }
 }
-
-/// Makes extractors of types that have a `find(&mut Parts) -> Result<Self, NotAvailable>`.
-macro_rules! extract_found {
-    ($type:ty) => {
-        impl<S: Sync> axum::extract::FromRequestParts<S> for $type {
-            type Rejection = $crate::request::NotAvailable;
-
-            async fn from_request_parts(
-                parts: &mut http::request::Parts,
-                _: &S,
-            ) -> Result<Self, $crate::request::NotAvailable> {
-                Self::find(parts)
-            }
-        }
-
-        impl<S: Sync> axum::extract::OptionalFromRequestParts<S> for $type {
-            type Rejection = std::convert::Infallible;
-
-            async fn from_request_parts(
-                parts: &mut http::request::Parts,
-                _: &S,
-            ) -> Result<Option<Self>, std::convert::Infallible> {
-                Ok(Self::find(parts).ok())
-            }
-        }
-    };
-}

@@ -1,12 +1,10 @@
 //! What a handler can ask and change of the limits of its own request.
 
-use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::request::Parts;
@@ -102,6 +100,15 @@ impl RequestLimits {
         Ok(())
     }
 
+    fn find(parts: &mut Parts) -> Result<Self, LimitError> {
+        match parts.extensions.get::<RequestContext>() {
+            Some(context) if LAYERS.into_iter().any(|layer| context.limits().has(layer)) => {
+                Ok(Self(context.clone()))
+            }
+            _ => Err(LimitError(Problem::NoLayers)),
+        }
+    }
+
     fn state(&self) -> &LimitState {
         self.0.limits()
     }
@@ -117,26 +124,7 @@ impl fmt::Debug for RequestLimits {
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for RequestLimits {
-    type Rejection = LimitError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, LimitError> {
-        match parts.extensions.get::<RequestContext>() {
-            Some(context) if LAYERS.into_iter().any(|layer| context.limits().has(layer)) => {
-                Ok(Self(context.clone()))
-            }
-            _ => Err(LimitError(Problem::NoLayers)),
-        }
-    }
-}
-
-impl<S: Sync> OptionalFromRequestParts<S> for RequestLimits {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, Infallible> {
-        Ok(<Self as FromRequestParts<S>>::from_request_parts(parts, state).await.ok())
-    }
-}
+extractor!(RequestLimits, LimitError);
 
 /// A limit of a request could not be set.
 ///

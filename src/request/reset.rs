@@ -140,7 +140,7 @@ impl Reset {
     }
 }
 
-extract_found!(Reset);
+extractor!(Reset, NotAvailable);
 
 impl fmt::Debug for Reset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

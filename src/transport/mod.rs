@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows about HTTP, TLS or layers.
 
+mod inet_aton;
 mod io;
 #[cfg(feature = "test-util")]
 mod memory;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 
 use socket2::{Socket, Type};
 
+pub(crate) use inet_aton::inet_aton;
 pub use io::BoxIo;
 pub(crate) use io::{ResetOnDrop, Rewind};
 #[cfg(feature = "test-util")]

@@ -1,8 +1,10 @@
 //! An address with or without port, as .NET's `IPEndPoint.TryParse` takes it.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use memchr::{memchr, memrchr};
+
+use crate::transport::inet_aton;
 
 /// `203.0.113.7`, `203.0.113.7:80`, `2001:db8::1`, `[2001:db8::1]:80`; port 0 if there is none.
 pub(super) fn parse(text: &[u8]) -> Option<SocketAddr> {
@@ -10,12 +12,12 @@ pub(super) fn parse(text: &[u8]) -> Option<SocketAddr> {
         .filter(|&colon| colon > 0 && (text[colon - 1] == b']' || memchr(b':', &text[..colon]).is_none()));
     let (address, port) = match port {
         Some(colon) => {
-            (&text[..colon], number(&text[colon + 1..], 10).and_then(|port| u16::try_from(port).ok())?)
+            (&text[..colon], digits(&text[colon + 1..]).and_then(|port| u16::try_from(port).ok())?)
         }
         None => (text, 0),
     };
     let address = std::str::from_utf8(address).ok()?;
-    if address.contains(':') { ipv6(address, port) } else { Some((ipv4(address)?, port).into()) }
+    if address.contains(':') { ipv6(address, port) } else { Some((inet_aton(address)?, port).into()) }
 }
 
 fn ipv6(text: &str, port: u16) -> Option<SocketAddr> {
@@ -26,36 +28,14 @@ fn ipv6(text: &str, port: u16) -> Option<SocketAddr> {
     let (address, zone) = inside.split_once('%').unwrap_or((inside, "0"));
     let address: Ipv6Addr = address.parse().ok()?;
     // A zone's name is one of another machine, if it is one at all.
-    let zone = number(zone.as_bytes(), 10).and_then(|zone| u32::try_from(zone).ok()).unwrap_or(0);
+    let zone = digits(zone.as_bytes()).unwrap_or(0);
     Some(SocketAddrV6::new(address, port, 0, zone).into())
 }
 
-/// The old spellings of `inet_aton(3)` are addresses too: one to four numbers, decimal, octal or hexadecimal, of which
-/// the last one fills what is left.
-fn ipv4(text: &str) -> Option<Ipv4Addr> {
-    let mut parts = text.split('.').peekable();
-    let (mut address, mut bits) = (0_u64, 32_u32);
-    while let Some(part) = parts.next() {
-        let number = match part.as_bytes() {
-            [b'0', b'x' | b'X', digits @ ..] => number(digits, 16),
-            [b'0', digits @ ..] if !digits.is_empty() => number(digits, 8),
-            digits => number(digits, 10),
-        }?;
-        let width = if parts.peek().is_some() { 8 } else { bits };
-        if bits == 0 || number >> width != 0 {
-            return None;
-        }
-        address = address << width | number;
-        bits -= width;
-    }
-    u32::try_from(address).ok().filter(|_| bits == 0).map(Ipv4Addr::from)
-}
-
-/// Digits and nothing else.
-fn number(digits: &[u8], base: u32) -> Option<u64> {
-    let first = digits.first()?.is_ascii_hexdigit();
-    let text = std::str::from_utf8(digits).ok().filter(|_| first)?;
-    u64::from_str_radix(text, base).ok()
+/// Digits and nothing else: `parse` alone would take a sign.
+fn digits(octets: &[u8]) -> Option<u32> {
+    let text = std::str::from_utf8(octets).ok()?;
+    text.parse().ok().filter(|_| octets[0].is_ascii_digit())
 }
 
 #[cfg(test)]

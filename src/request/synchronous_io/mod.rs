@@ -152,7 +152,7 @@ impl SynchronousIo {
     }
 }
 
-extract_found!(SynchronousIo);
+extractor!(SynchronousIo, NotAvailable);
 
 impl fmt::Debug for SynchronousIo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -57,7 +57,7 @@ impl RequestTrailers {
     }
 }
 
-extract_found!(RequestTrailers);
+extractor!(RequestTrailers, NotAvailable);
 
 impl fmt::Debug for RequestTrailers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -114,7 +114,7 @@ impl ResponseTrailers {
     }
 }
 
-extract_found!(ResponseTrailers);
+extractor!(ResponseTrailers, NotAvailable);
 
 impl fmt::Debug for ResponseTrailers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
