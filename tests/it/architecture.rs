@@ -17,12 +17,6 @@ const PARTS: [&str; 4] = ["layer.rs", "service.rs", "future.rs", "body.rs"];
 /// Lines of a file that are neither test, comment nor blank.
 const MOST_LINES: usize = 400;
 
-/// Longer ones, with what they may have and why.
-const LONGER: &[(&str, usize)] = &[
-    // One machine with one state; what can be told apart (preface, framing, output) is apart.
-    ("http/http1/gate.rs", 450),
-];
-
 struct Source {
     /// Relative to `src`.
     path: PathBuf,
@@ -126,10 +120,12 @@ fn no_file_is_longer_than_one_can_read() {
     let mut wrong = String::new();
     for source in sources() {
         let lines = source.code().count();
-        let longer = LONGER.iter().find(|(path, _)| source.path == Path::new(path));
-        let most = longer.map_or(MOST_LINES, |(_, most)| *most);
-        if lines > most {
-            _ = writeln!(wrong, "src/{}: {lines} lines of code, more than {most}", source.path.display());
+        if lines > MOST_LINES {
+            _ = writeln!(
+                wrong,
+                "src/{}: {lines} lines of code, more than {MOST_LINES}",
+                source.path.display()
+            );
         }
     }
     none(&wrong);

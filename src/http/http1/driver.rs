@@ -8,14 +8,14 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use http_body::Body;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
-use super::exchange::{Exchanges, extensions, is_last};
+use super::exchange::{Exchanges, extensions};
 use super::gate::{Arrival, Gate};
-use super::shared::{GateStream, Shared, State};
+use super::shared::{GateStream, Shared};
+use super::timer::Timer;
 use crate::connection::ConnectionInfo;
 use crate::http::App;
 use crate::http::rules::Rules;
@@ -36,8 +36,6 @@ pub(crate) struct Driver<S: App> {
     /// When the state that `waits` names began.
     since: Instant,
     timer: Timer,
-    /// The client has gone, and the handler knows.
-    gone: bool,
     /// The server wants the connection to end, and the gate knows.
     closing: bool,
     waker: Option<Waker>,
@@ -101,7 +99,6 @@ impl<S: App> Driver<S> {
             waits: Waits::ForHandler,
             since: Instant::now(),
             timer: Timer::default(),
-            gone: false,
             closing: false,
             waker: None,
         }
@@ -174,16 +171,14 @@ impl<S: App> Driver<S> {
                             events::connection_failed(&self.info, &error);
                             Stage::Closing
                         }
-                        Poll::Pending => {
-                            match poll_around_hyper(&mut self.shared.lock(), cx, &mut self.gone) {
-                                Ok(true) => continue,
-                                Ok(false) => return Poll::Pending,
-                                Err(error) => {
-                                    events::connection_failed(&self.info, &error);
-                                    Stage::Done
-                                }
+                        Poll::Pending => match self.shared.lock().poll_around_hyper(cx) {
+                            Ok(true) => continue,
+                            Ok(false) => return Poll::Pending,
+                            Err(error) => {
+                                events::connection_failed(&self.info, &error);
+                                Stage::Done
                             }
-                        }
+                        },
                     };
                     self.stage = next;
                 }
@@ -246,7 +241,7 @@ impl<S: App> Driver<S> {
         let sleep = matches!((&self.stage, waits), (Stage::Serving(_), Waits::ForRequest(_)))
             .then(|| self.since + SLEEP);
         let Some(next) = [deadline, output, sleep].into_iter().flatten().min() else { return false };
-        if !self.timer.poll(next, cx) {
+        if self.timer.poll(next, cx).is_pending() {
             return false;
         }
         let now = Instant::now();
@@ -339,80 +334,6 @@ impl<S: App> Driver<S> {
     }
 }
 
-/// What happens beside hyper in each poll: what is gathered is written, what nobody wanted is read,
-/// and a client that goes is noticed. `true` if hyper has something to do again.
-fn poll_around_hyper(state: &mut State, cx: &mut Context<'_>, gone: &mut bool) -> std::io::Result<bool> {
-    let mut again = false;
-    let gate = &mut state.gate;
-    let waited = gate.output.writer_waits;
-    if let Poll::Ready(written) = gate.output.poll_write_gathered(&mut gate.io, cx) {
-        written?;
-        again |= std::mem::take(&mut gate.output.writer_waits) && waited;
-    }
-    if state.answer_begun {
-        // Not before: reading would make hyper ask for the body with a 100.
-        while let Some(unread) = &mut state.unread {
-            match Pin::new(&mut *unread).poll_frame(cx) {
-                Poll::Ready(frame) => {
-                    again = true;
-                    if is_last(frame.as_ref(), unread) {
-                        state.unread = None;
-                    }
-                }
-                Poll::Pending => break,
-            }
-        }
-    }
-    if state.gate.reader_waits && state.gate.is_at_head() && state.unread.take().is_some() {
-        again = true; // hyper has read it all, and says so only at the next request
-    }
-    if state.current.is_some()
-        && !state.gate.reader_waits
-        && !*gone
-        && let Poll::Ready(result) = state.gate.poll_gone(cx)
-    {
-        result?;
-        *gone = true;
-        if state.gate.is_truncated() {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
-        }
-        if state.gate.client_is_gone() {
-            state.client_gone();
-        }
-    }
-    Ok(again)
-}
-
-/// The one timer of a connection: set late and seldom.
-#[derive(Default)]
-struct Timer {
-    sleep: Option<Pin<Box<Sleep>>>,
-    /// It wakes the connection's task, so there is no need to poll it before it has fired.
-    armed: bool,
-}
-
-impl Timer {
-    /// `true` once `deadline` has come. One that moves away is left alone until the timer fires,
-    /// early, and is set again.
-    fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> bool {
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-        if sleep.deadline() > deadline {
-            sleep.as_mut().reset(deadline);
-        }
-        if self.armed && !sleep.is_elapsed() {
-            return false;
-        }
-        while sleep.as_mut().poll(cx).is_ready() {
-            if deadline <= Instant::now() {
-                return true;
-            }
-            sleep.as_mut().reset(deadline);
-        }
-        self.armed = true;
-        false
-    }
-}
-
 /// Nothing in it is pinned but what is in a box.
 impl<S: App> Unpin for Driver<S> {}
 
@@ -425,7 +346,6 @@ impl<S: App> Future for Driver<S> {
             this.info.set_driver(cx.waker());
             this.shared.lock().driver = Some(cx.waker().clone());
             this.waker = Some(cx.waker().clone());
-            this.timer.armed = false;
         }
         loop {
             if this.info.wants_abort() {

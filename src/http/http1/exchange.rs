@@ -7,20 +7,18 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
-use axum::extract::{ConnectInfo, OriginalUri};
+use axum::extract::ConnectInfo;
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, Entry, HOST, TRANSFER_ENCODING};
-use http::{Extensions, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::header::{CONNECTION, CONTENT_LENGTH, Entry, HOST, TRANSFER_ENCODING};
+use http::{Extensions, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 use hyper::upgrade::OnUpgrade;
 
-use super::gate::RequestNotes;
 use super::head::Asks;
-use super::host;
+use super::notes::RequestNotes;
 use super::shared::Shared;
-use super::target;
 use crate::connection::ConnectionInfo;
 use crate::http::App;
 use crate::http::answer::Answer;
@@ -97,38 +95,6 @@ impl<S: App> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
         Exchange { answer, notes, method, shared: Some(self.shared.clone()) }
     }
 }
-
-impl RequestNotes {
-    /// Undoes what the gate did to the head for hyper's sake, and adds what hyper leaves out.
-    fn restore<B>(&self, request: &mut Request<B>) {
-        if self.asks.has(Asks::HTTP10) {
-            *request.version_mut() = Version::HTTP_10;
-        }
-        if self.asks.has(Asks::HOST_OVERRIDE) {
-            let host = host::of_absolute(request.uri().to_string().as_bytes());
-            if let Some(host) = host.and_then(|host| HeaderValue::try_from(host).ok()) {
-                request.headers_mut().insert(HOST, host);
-            }
-        }
-        if self.hidden_expect {
-            request.headers_mut().insert(EXPECT, HeaderValue::from_static("100-continue"));
-        }
-        if let Some(length) = &self.dropped_length
-            && let Entry::Vacant(entry) = request.headers_mut().entry(X_CONTENT_LENGTH)
-        {
-            entry.insert(HeaderValue::clone(length));
-        }
-        if self.asks.has(Asks::NORMALIZE)
-            && let Some(uri) = target::normalize(request.uri())
-        {
-            let original = std::mem::replace(request.uri_mut(), uri);
-            request.extensions_mut().insert(OriginalUri(original));
-        }
-    }
-}
-
-/// Kestrel keeps a Content-Length that a Transfer-Encoding overruled under this name.
-const X_CONTENT_LENGTH: HeaderName = HeaderName::from_static("x-content-length");
 
 pin_project_lite::pin_project! {
     /// The app at work on a request.

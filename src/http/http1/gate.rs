@@ -24,12 +24,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, BytesMut};
-use http::HeaderValue;
 use tokio::io::{AsyncRead, ReadBuf};
 
-use super::answers::Method;
 use super::framing::BodyFraming;
-use super::head::{Asks, BodyLength, EmptyLines, Head, HeadParser};
+use super::head::{BodyLength, EmptyLines, Head, HeadParser};
+use super::notes::RequestNotes;
 use super::output::Output;
 use super::preface::{Sniffed, sniff};
 use super::rejection::{Fault, Rejection};
@@ -49,9 +48,9 @@ pub(crate) struct Gate {
     /// How many octets at the front of `held` have been looked at and may pass.
     passed: usize,
     /// The stream has ended; what is in `held` still counts.
-    eof: bool,
+    pub(super) eof: bool,
     /// It has ended without the word that TLS has for it: the client is gone, or somebody cut it.
-    truncated: bool,
+    pub(super) truncated: bool,
     /// Before the next request.
     empty_lines: EmptyLines,
     /// What hyper does not carry over, for each request that it was given and has not served yet.
@@ -84,31 +83,6 @@ enum Phase {
     Broken(Fault),
     /// Nothing more passes.
     Ended,
-}
-
-/// What the handler's side needs to know of a request and hyper does not tell it.
-#[derive(Debug, Default)]
-pub(super) struct RequestNotes {
-    /// HTTP/1.0 among them, which hyper was shown as 1.1.
-    pub(super) asks: Asks,
-    /// An `Expect: 100-continue` hidden from hyper, which would answer it.
-    pub(super) hidden_expect: bool,
-    /// The Content-Length that a Transfer-Encoding overruled.
-    pub(super) dropped_length: Option<Box<HeaderValue>>,
-    method: Method,
-    /// Octets so far of the framing of its chunked body.
-    pub(super) framing: Option<Arc<AtomicU64>>,
-}
-
-impl RequestNotes {
-    pub(super) fn method(&self) -> Method {
-        self.method
-    }
-
-    /// What follows the request may be no request.
-    pub(super) fn asks_upgrade(&self) -> bool {
-        self.asks.has(Asks::UPGRADE) || self.asks.has(Asks::CONNECT)
-    }
 }
 
 /// What the driver finds when there is no hyper to read.
@@ -375,33 +349,12 @@ impl Gate {
 
     /// A head is good: remembers what hyper will not tell, and gets ready for what follows.
     fn begin(&mut self, head: &Head, octets: &mut [u8], more: bool) {
-        let mut notes = RequestNotes {
-            asks: head.asks,
-            hidden_expect: false,
-            method: Method::Other,
-            dropped_length: head
-                .dropped_content_length
-                .clone()
-                .and_then(|range| HeaderValue::from_bytes(&octets[range]).ok().map(Box::new)),
-            framing: matches!(head.body, BodyLength::Chunked).then(Arc::default),
+        let notes = if self.standalone {
+            RequestNotes::new(head, octets)
+        } else {
+            RequestNotes::hidden_from_hyper(head, octets, more)
         };
         self.framing.clone_from(&notes.framing);
-        notes.method = match octets.first_chunk() {
-            Some(b"HEAD ") => Method::Head,
-            _ if head.asks.has(Asks::CONNECT) => Method::Connect,
-            _ => Method::Other,
-        };
-        if head.asks.has(Asks::HTTP10) && !self.standalone {
-            // hyper refuses a chunked body on 1.0 and answers with 1.0, which Kestrel does not; so
-            // hyper sees 1.1 and `Exchange` does what 1.0 needs.
-            octets[head.minor_version_at] = b'1';
-        }
-        // No 100 on HTTP/1.0, and none when the body has begun to come: hyper would send one.
-        let hide = !self.standalone && (more || head.asks.has(Asks::HTTP10));
-        if let Some(expect) = head.expect_continue_at.filter(|_| hide) {
-            octets[expect] = b'-';
-            notes.hidden_expect = true;
-        }
         let upgrade = notes.asks_upgrade();
         self.requests.push_back(notes);
         self.passed_requests += 1;
@@ -508,18 +461,10 @@ impl Gate {
         self.passed_requests
     }
 
-    pub(super) fn is_at_eof(&self) -> bool {
-        self.eof
-    }
-
     /// Whether the client has ended its side in a way that says that it does not wait any more. The
     /// end of TLS (`close_notify`) only says that it will not send more.
     pub(super) fn client_is_gone(&self) -> bool {
         self.truncated || self.eof && !self.rules.secure
-    }
-
-    pub(super) fn is_truncated(&self) -> bool {
-        self.truncated
     }
 
     pub(super) fn is_tunnel(&self) -> bool {

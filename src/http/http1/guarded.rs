@@ -1,6 +1,5 @@
 //! A stream with the gate around it, for a server that we do not drive: `axum::serve`.
 
-use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,10 +8,11 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
 use super::answers::{Answers, Finished};
 use super::gate::Gate;
+use super::timer::Timer;
 use crate::connection::ConnectionInfo;
 use crate::http::rules::Rules;
 use crate::telemetry::events;
@@ -40,7 +40,7 @@ pub struct GuardedStream {
     answers: Answers,
     /// Requests that were passed on and are not answered yet.
     unanswered: usize,
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: Timer,
     waits: (Waits, usize),
     since: Instant,
     served: usize,
@@ -76,7 +76,7 @@ impl GuardedStream {
             rules,
             answers: Answers::new(),
             unanswered: 0,
-            timer: None,
+            timer: Timer::default(),
             waits: (Waits::ForHandler, 0),
             since: Instant::now(),
             served: 0,
@@ -113,28 +113,13 @@ impl GuardedStream {
         let Some(deadline) = patience.and_then(|patience| self.since.checked_add(patience)) else {
             return Poll::Pending;
         };
-        self.poll_timer(deadline, cx).map(|()| waits)
-    }
-
-    /// The one timer, which fires early rather than being set again.
-    fn poll_timer(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-        if timer.deadline() > deadline {
-            timer.as_mut().reset(deadline);
-        }
-        loop {
-            ready!(timer.as_mut().poll(cx));
-            if deadline <= Instant::now() {
-                return Poll::Ready(());
-            }
-            timer.as_mut().reset(deadline);
-        }
+        self.timer.poll(deadline, cx).map(|()| waits)
     }
 
     /// An error once the client has taken our answer too slowly.
     fn poll_rate(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let Some(deadline) = self.gate.output.deadline() else { return Ok(()) };
-        if self.poll_timer(deadline, cx).is_pending() {
+        if self.timer.poll(deadline, cx).is_pending() {
             return Ok(());
         }
         events::response_too_slow(&self.info);
@@ -274,7 +259,7 @@ impl AsyncWrite for GuardedStream {
         if this.gate.poll_discard(cx).is_ready() {
             return Poll::Ready(Ok(()));
         }
-        this.poll_timer(until, cx).map(Ok)
+        this.timer.poll(until, cx).map(Ok)
     }
 }
 

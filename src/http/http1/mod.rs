@@ -13,12 +13,14 @@ pub(crate) mod head;
 mod host;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod hyper_tests;
+mod notes;
 mod octets;
 mod output;
 mod preface;
 mod rejection;
 mod shared;
 mod target;
+mod timer;
 
 pub(crate) use driver::{Driver, Outcome};
 pub use guarded::GuardedStream;

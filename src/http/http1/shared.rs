@@ -5,9 +5,11 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use http_body::Body;
 use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::exchange::is_last;
 use super::gate::Gate;
 use crate::connection::ConnectionInfo;
 use crate::http::upgrade::UpgradeLimit;
@@ -34,6 +36,8 @@ pub(super) struct State {
     /// Requests so far.
     pub(super) number: u64,
     pub(super) driver: Option<Waker>,
+    /// The client has gone, and the handler knows.
+    pub(super) gone: bool,
     /// hyper, or who it gave the upgraded stream to, has let go of the stream.
     pub(super) stream_dropped: bool,
 }
@@ -47,6 +51,7 @@ impl Shared {
             unread: None,
             number: 0,
             driver: None,
+            gone: false,
             stream_dropped: false,
         });
         Self(Arc::new(Inner { info, upgrades, state }))
@@ -84,6 +89,59 @@ impl State {
             current.abort();
         }
     }
+
+    /// What happens beside hyper in each poll: what is gathered is written, what nobody wanted is
+    /// read, and a client that goes is noticed. `true` if hyper has something to do again.
+    pub(super) fn poll_around_hyper(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        let written = self.write_gathered(cx)?;
+        let read = self.read_unread(cx);
+        self.notice_gone(cx)?;
+        Ok(written || read)
+    }
+
+    /// `true` if there is room again for which hyper waited.
+    fn write_gathered(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        let gate = &mut self.gate;
+        let waited = gate.output.writer_waits;
+        match gate.output.poll_write_gathered(&mut gate.io, cx) {
+            Poll::Ready(written) => written?,
+            Poll::Pending => return Ok(false),
+        }
+        Ok(std::mem::take(&mut gate.output.writer_waits) && waited)
+    }
+
+    /// `true` if hyper has to go on for more, or for the next request.
+    fn read_unread(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut again = false;
+        // Not before the answer: reading would make hyper ask for the body with a 100.
+        while let Some(unread) = self.unread.as_mut().filter(|_| self.answer_begun) {
+            let Poll::Ready(frame) = Pin::new(&mut *unread).poll_frame(cx) else { break };
+            again = true;
+            if is_last(frame.as_ref(), unread) {
+                self.unread = None;
+            }
+        }
+        if self.gate.reader_waits && self.gate.is_at_head() && self.unread.take().is_some() {
+            again = true; // hyper has read it all, and says so only at the next request
+        }
+        again
+    }
+
+    fn notice_gone(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.current.is_none() || self.gate.reader_waits || self.gone {
+            return Ok(());
+        }
+        let Poll::Ready(result) = self.gate.poll_gone(cx) else { return Ok(()) };
+        result?;
+        self.gone = true;
+        if self.gate.truncated {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if self.gate.client_is_gone() {
+            self.client_gone();
+        }
+        Ok(())
+    }
 }
 
 /// The stream that hyper reads and writes; after an upgrade, the tunnel.
@@ -93,7 +151,7 @@ impl AsyncRead for GateStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut state = self.0.lock();
         let result = state.gate.poll_read(cx, buf);
-        if state.gate.is_at_eof() {
+        if state.gate.eof {
             if state.gate.client_is_gone() {
                 state.client_gone();
             }
