@@ -10,7 +10,8 @@ use rustls::{CipherSuite, ServerConfig, SupportedProtocolVersion};
 
 use super::Certificate;
 use super::names::NameTable;
-use super::options::{Selector, Settings, Source, TlsOptions};
+use super::options::{Selector, Source, TlsOptions};
+use super::server_name::Settings;
 use crate::connection::TlsVersion;
 use crate::error::{Error, ErrorKind};
 use crate::protocols::Protocols;

@@ -37,6 +37,7 @@ mod layer;
 mod names;
 mod options;
 mod reload;
+mod server_name;
 #[cfg(test)]
 mod test_log;
 mod wrong_protocol;
@@ -47,4 +48,5 @@ pub use client::{ClientCertificates, ClientTrust};
 pub use development::{DevelopmentCertificate, create_development_certificate};
 pub use hello::ClientHello;
 pub use layer::{Tls, TlsFuture, TlsLayer};
-pub use options::{ServerName, TlsOptions};
+pub use options::TlsOptions;
+pub use server_name::ServerName;
