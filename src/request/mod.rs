@@ -1,8 +1,30 @@
 //! What stands around your app, and what a handler can ask of its request.
 //!
-//! Each layer here also works alone, under `axum::serve` or any other server. [`serve`](crate::serve) puts some of
-//! them around every app; `server/pipeline.rs` in the source is the list. The others are for you to add. Where several
-//! are, this is their order, the outermost first:
+//! Each layer here also works alone, under `axum::serve` or any other server.
+//!
+//! # The default layers
+//!
+//! [`serve`](crate::serve) puts these around every app, the outermost first. A layer of the same kind further inside,
+//! of a route for instance, sets the value of the one outside.
+//!
+//! | layer | does |
+//! |---|---|
+//! | [`DefaultHeadersLayer`] | adds `Server` to every answer of those inside |
+//! | [`BadRequestLayer`] | answers for handlers that did not, or panicked, when their body failed: 400, 408, 413 |
+//! | [`ResetLayer`] | [`Reset`]: an answer that is not wanted any more |
+//! | [`TrailersLayer`] | [`ResponseTrailers`] behind the answer, [`RequestTrailers`] |
+//! | [`MinResponseDataRateLayer`] | times the answer, on HTTP/2 with its trailers |
+//! | [`MinRequestBodyDataRateLayer`] | times the body |
+//! | [`MaxRequestBodySizeLayer`] | counts the body that came in time |
+//! | [`SynchronousIoLayer`] | refuses blocking reads and writes |
+//! | [`CatchPanicLayer`] | a panic of the handler is a 500 |
+//!
+//! [`without_default_layers`](crate::Serve::without_default_layers) leaves them out; a `tower::ServiceBuilder` with
+//! those that are wanted, in this order, puts them back.
+//!
+//! # Layers to add
+//!
+//! Where several are, this is their order, the outermost first:
 //!
 //! ```
 //! use axum::{Router, routing::get};

@@ -181,8 +181,8 @@ impl<S: HttpService> Serve<S> {
         self
     }
 
-    /// Leaves out the request layers that are on by default, for those who compose their own. The
-    /// connection's guards stay.
+    /// Leaves out the request layers that are [on by default](crate::request#the-default-layers), for
+    /// those who compose their own. The connection's guards stay.
     pub fn without_default_layers(mut self) -> Self {
         self.default_layers = false;
         self

@@ -13,6 +13,8 @@ mod certificates;
 #[cfg(feature = "test-util")]
 mod connections;
 #[cfg(feature = "test-util")]
+mod default_layers;
+#[cfg(feature = "test-util")]
 mod frames;
 #[cfg(feature = "test-util")]
 mod handlers;
