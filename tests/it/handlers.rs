@@ -188,6 +188,28 @@ async fn may_have_its_connection_closed_after_its_answer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn may_have_its_connection_closed_though_its_answer_has_begun() {
+    let app = Router::new().route(
+        "/",
+        get(|connection: ConnectionInfo| async move {
+            let (pieces, body) = channel_body();
+            tokio::spawn(async move {
+                pieces.send(Ok("bye".into())).await.unwrap();
+                sleep(secs(1)).await;
+                connection.request_close();
+            });
+            body
+        }),
+    );
+    let server = TestServer::new(app);
+    let mut client = connect(&server).await;
+    client.send(GET.repeat(2)).await.unwrap();
+    let text = rest(&mut client).await;
+    assert_eq!(text.matches("HTTP/1.1 ").count(), 1, "{text}");
+    assert!(text.ends_with("3\r\nbye\r\n0\r\n\r\n"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn gets_the_path_normalised_and_the_target_as_it_came() {
     let app = Router::new()
         .fallback(any(|OriginalUri(raw): OriginalUri, uri: Uri| async move { format!("{raw} {uri}") }));

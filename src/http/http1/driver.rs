@@ -175,8 +175,13 @@ impl<S: App> Driver<S> {
                             Stage::Closing
                         }
                         Poll::Pending => {
-                            match poll_around_hyper(&mut self.shared.lock(), cx, &mut self.gone) {
+                            let mut state = self.shared.lock();
+                            let again = poll_around_hyper(&mut state, cx, &mut self.gone);
+                            let behind_last = state.behind_last;
+                            drop(state);
+                            match again {
                                 Ok(true) => continue,
+                                Ok(false) if behind_last => Stage::Closing,
                                 Ok(false) => return Poll::Pending,
                                 Err(error) => {
                                     events::connection_failed(&self.info, &error);

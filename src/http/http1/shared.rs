@@ -33,6 +33,8 @@ pub(super) struct State {
     pub(super) unread: Option<Incoming>,
     /// Requests so far.
     pub(super) number: u64,
+    /// A request has come after the last one that is answered.
+    pub(super) behind_last: bool,
     pub(super) driver: Option<Waker>,
     /// hyper, or who it gave the upgraded stream to, has let go of the stream.
     pub(super) stream_dropped: bool,
@@ -46,6 +48,7 @@ impl Shared {
             answer_begun: false,
             unread: None,
             number: 0,
+            behind_last: false,
             driver: None,
             stream_dropped: false,
         });
