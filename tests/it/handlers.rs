@@ -158,6 +158,29 @@ async fn may_abort_its_connection() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn is_told_of_an_abort_after_its_answer_has_begun() {
+    let (sender, mut receiver) = mpsc::channel(1);
+    let app = Router::new().route(
+        "/",
+        get(move |connection: ConnectionInfo, aborted: RequestAborted| async move {
+            let (pieces, body) = channel_body();
+            tokio::spawn(async move {
+                pieces.send(Ok("hello".into())).await.unwrap();
+                sleep(secs(1)).await;
+                connection.abort();
+                aborted.aborted().await;
+                sender.send(()).await.unwrap();
+            });
+            body
+        }),
+    );
+    let server = TestServer::new(app);
+    let mut client = connect(&server).await;
+    client.send(GET).await.unwrap();
+    soon(receiver.recv()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn may_have_its_connection_closed_after_its_answer() {
     let (sender, mut receiver) = mpsc::channel(1);
     let app = Router::new().route(

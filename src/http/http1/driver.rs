@@ -172,6 +172,7 @@ impl<S: App> Driver<S> {
                         Poll::Ready(Ok(())) => Stage::Closing,
                         Poll::Ready(Err(error)) => {
                             events::connection_failed(&self.info, &error);
+                            self.shared.lock().client_gone();
                             Stage::Closing
                         }
                         Poll::Pending => {
@@ -185,6 +186,7 @@ impl<S: App> Driver<S> {
                                 Ok(false) => return Poll::Pending,
                                 Err(error) => {
                                     events::connection_failed(&self.info, &error);
+                                    self.shared.lock().client_gone();
                                     Stage::Done
                                 }
                             }
@@ -329,9 +331,9 @@ impl<S: App> Driver<S> {
 
     /// Ends everything at once. Who still holds a part of the connection finds it ended.
     fn end(&mut self) {
+        self.shared.lock().client_gone(); // before hyper lets go of the answer, and so of the request
         self.stage = Stage::Done;
         let mut state = self.shared.lock();
-        state.client_gone();
         let refused = state.gate.take_refused();
         state.gate.cut();
         let left = (state.current.take(), state.unread.take());
