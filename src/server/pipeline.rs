@@ -54,9 +54,9 @@ pub(super) fn requests<S: HttpService>(app: S, limits: &Limits, default_layers: 
         .option_layer(default_layers.then(|| {
             ServiceBuilder::new()
                 .layer(DefaultHeadersLayer::default())
+                .layer(ResetLayer::default())
                 .layer(BadRequestLayer::new())
                 .layer(CatchPanicLayer::new())
-                .layer(ResetLayer::default())
                 .layer(TrailersLayer::default())
                 .layer(MinResponseDataRateLayer::new(limits.min_response_data_rate))
                 .layer(MinRequestBodyDataRateLayer::new(limits.min_request_body_data_rate))
