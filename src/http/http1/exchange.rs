@@ -278,7 +278,7 @@ impl http_body::Body for RequestBody {
         let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
         let mut frame = ready!(Pin::new(&mut *incoming).poll_frame(cx));
         if let Some(trailers) = frame.as_mut().and_then(|frame| frame.as_mut().ok()?.trailers_mut()) {
-            // As Kestrel: what frames or routes a message is no trailer (RFC 9110 section 6.5.1).
+            // What frames or routes a message is no trailer (RFC 9110 section 6.5.1).
             for name in [CONNECTION, HOST, TRANSFER_ENCODING] {
                 trailers.remove(name);
             }
