@@ -138,7 +138,7 @@ fn method(case: &Case) -> &str {
     method.or(client["headers"]["fields"][0][1].as_str()).unwrap_or("GET")
 }
 
-const BODY: &[&str] = &["write", "write!", "write-unflushed", "start", "flush"];
+const BODY: &[&str] = &["write", "write!", "write-unflushed", "start", "flush", "pipe-put", "pipe-write"];
 
 fn is_cut(case: &Case) -> bool {
     !case.input["request"]["length"].is_null()
@@ -154,7 +154,7 @@ pub(crate) fn has_no_reason(case: &Case) -> bool {
         .any(|step| is_step(step, &["reason"]) && step[1].as_str().is_some_and(|text| text.contains(is_bad)))
 }
 
-pub(crate) fn has_late_head(case: &Case) -> bool {
+fn has_late_head(case: &Case) -> bool {
     let mut rest = steps(case).skip_while(|step| !is_step(step, &["write", "start", "flush", "complete"]));
     rest.any(|step| is_step(step, &["status", "reason", "header", "append", "content-length"]))
 }
@@ -165,7 +165,7 @@ fn is_desync(case: &Case) -> bool {
     raw.starts_with("HTTP/1.1 500 ") && !raw.ends_with("\r\n\r\n")
 }
 
-pub(crate) fn is_silent(case: &Case) -> bool {
+fn is_silent(case: &Case) -> bool {
     case.output["raw"] == "" && case.output["end"].is_null()
 }
 
@@ -189,7 +189,7 @@ pub(crate) fn has_connection(case: &Case) -> bool {
     sets_header(case, "connection") && !is_head(case)
 }
 
-pub(crate) fn is_head_with_body(case: &Case) -> bool {
+fn is_head_with_body(case: &Case) -> bool {
     is_head(case) && has_step(case, BODY)
 }
 
