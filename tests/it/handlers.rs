@@ -473,6 +473,25 @@ async fn a_body_that_breaks_off_gets_no_answer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_body_that_breaks_off_gets_no_answer_though_nobody_reads_it() {
+    let app = Router::new().route(
+        "/",
+        post(|| async {
+            sleep(secs(1)).await;
+            "answer"
+        }),
+    );
+    let server = TestServer::new(app);
+    for (length, sent, answers) in [(10, 3, 0), (10, 10, 1), (10_000, 9_999, 0), (10_000, 10_000, 1)] {
+        let mut client = connect(&server).await;
+        let head = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+        client.send(head + &"x".repeat(sent)).await.unwrap();
+        client.finish().await.unwrap();
+        assert_eq!(rest(&mut client).await.matches("HTTP/1.1 200 OK").count(), answers, "{sent} of {length}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn answers_are_framed_as_their_status_and_method_ask() {
     let app = Router::new()
         .route("/empty", any(|| async {}))

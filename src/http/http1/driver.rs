@@ -385,6 +385,9 @@ fn poll_around_hyper(state: &mut State, cx: &mut Context<'_>, gone: &mut bool) -
         if state.gate.client_is_gone() {
             state.client_gone();
         }
+        if state.gate.is_cut_inside_body() {
+            state.refuse_unbegun();
+        }
     }
     Ok(again)
 }

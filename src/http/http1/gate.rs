@@ -522,6 +522,13 @@ impl Gate {
         self.truncated
     }
 
+    /// The stream has ended inside a body: what is held is not the rest of it.
+    pub(super) fn is_cut_inside_body(&self) -> bool {
+        let Phase::Body(framing) = &self.phase else { return false };
+        let rest = framing.clone().advance(&self.held[self.passed..], &self.rules.head);
+        self.eof && rest.is_ok_and(|rest| !rest.done)
+    }
+
     pub(super) fn is_tunnel(&self) -> bool {
         matches!(self.phase, Phase::Tunnel)
     }

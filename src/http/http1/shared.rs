@@ -87,6 +87,13 @@ impl State {
             current.abort();
         }
     }
+
+    /// As Kestrel: who goes inside a body gets no answer, if none has begun.
+    pub(super) fn refuse_unbegun(&mut self) {
+        if !self.answer_begun {
+            self.gate.output.refuse();
+        }
+    }
 }
 
 /// The stream that hyper reads and writes; after an upgrade, the tunnel.
@@ -102,9 +109,8 @@ impl AsyncRead for GateStream {
             }
             let incomplete =
                 matches!(&result, Poll::Ready(Err(e)) if e.kind() == io::ErrorKind::UnexpectedEof);
-            if incomplete && !state.answer_begun {
-                // As Kestrel: who goes inside a body gets no answer.
-                state.gate.output.refuse();
+            if incomplete {
+                state.refuse_unbegun();
             }
         }
         result
