@@ -4,8 +4,8 @@
 //! tests/reference/http1/probes.json ---- probes: octets to the reference application on a port
 //! tests/reference/facts/*.json      -+-- facts:  requests to a server in memory, what its handler saw
 //!                                    |-- limits: defaults, what is refused, what starts
-//!                                    `-- request_features: a recorded `client` and the recorded steps of
-//!                                        a `handler`, through an `exchange`
+//!                                    `-- request_features, bad_requests: a recorded `client` and the
+//!                                        recorded steps of a `handler`, through an `exchange`
 //! ```
 //!
 //! Where we differ on purpose, [`differences`] says so, with the number of cases: a row that covers
@@ -23,6 +23,8 @@
 mod addresses;
 #[cfg(feature = "test-util")]
 mod answers;
+#[cfg(feature = "test-util")]
+mod bad_requests;
 #[cfg(feature = "test-util")]
 mod cases;
 mod certificate_forwarding;
