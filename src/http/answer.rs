@@ -62,6 +62,10 @@ impl Answer {
         cx: &mut Context<'_>,
     ) -> http::Response<Self> {
         if is_ordinary(&response, method) {
+            if response.body().is_end_stream() {
+                // hyper says so over HTTP/1 only.
+                response.headers_mut().entry(CONTENT_LENGTH).or_insert(HeaderValue::from_static("0"));
+            }
             return Self::from(response, Length::Own);
         }
         let broken = match Self::prepare_odd(&mut response, method, cx) {

@@ -121,9 +121,10 @@ impl fmt::Debug for RequestId {
 /// Tells a handler that its client does not wait any more.
 ///
 /// It fires when the client ends its side of the connection while the handler runs. The answer is
-/// still written, for a client that only said that it will not send more. A reset is different: it
-/// drops the handler where it waits, and what the handler gave this to (a task of its own) sees it
-/// fire. It does not fire once the answer is complete.
+/// still written, for a client that only said that it will not send more. One that breaks off inside
+/// the body of its request gets none, unless the answer has begun. A reset is different: it drops
+/// the handler where it waits, and what the handler gave this to (a task of its own) sees it fire.
+/// It does not fire once the answer is complete.
 ///
 /// # Example
 ///

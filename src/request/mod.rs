@@ -10,8 +10,8 @@
 //! | layer | does |
 //! |---|---|
 //! | [`DefaultHeadersLayer`] | adds `Server` to every answer of those inside |
+//! | [`ResetLayer`] | [`Reset`], which stands whatever is answered after it |
 //! | [`BadRequestLayer`] | answers for handlers that did not, or panicked, when their body failed: 400, 408, 413 |
-//! | [`ResetLayer`] | [`Reset`]: an answer that is not wanted any more |
 //! | [`TrailersLayer`] | [`ResponseTrailers`] behind the answer, [`RequestTrailers`] |
 //! | [`MinResponseDataRateLayer`] | times the answer, on HTTP/2 with its trailers |
 //! | [`MinRequestBodyDataRateLayer`] | times the body |

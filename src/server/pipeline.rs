@@ -53,8 +53,8 @@ pub(super) fn requests<S: HttpService>(app: S, limits: &Limits, default_layers: 
     ServiceBuilder::new()
         .layer(
             Stack::outermost(limits.server_header.then(DefaultHeadersLayer::default))
-                .then(BadRequestLayer::new())
                 .then(ResetLayer::default())
+                .then(BadRequestLayer::new())
                 .then(TrailersLayer::default())
                 .then(MinResponseDataRateLayer::new(limits.min_response_data_rate))
                 .then(MinRequestBodyDataRateLayer::new(limits.min_request_body_data_rate))

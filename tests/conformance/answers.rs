@@ -138,7 +138,7 @@ fn method(case: &Case) -> &str {
     method.or(client["headers"]["fields"][0][1].as_str()).unwrap_or("GET")
 }
 
-const BODY: &[&str] = &["write", "write!", "write-unflushed", "start", "flush"];
+const BODY: &[&str] = &["write", "write!", "write-unflushed", "start", "flush", "pipe-put", "pipe-write"];
 
 fn is_cut(case: &Case) -> bool {
     !case.input["request"]["length"].is_null()
@@ -160,7 +160,7 @@ fn is_desync(case: &Case) -> bool {
     raw.starts_with("HTTP/1.1 500 ") && !raw.ends_with("\r\n\r\n")
 }
 
-pub(crate) fn is_silent(case: &Case) -> bool {
+fn is_silent(case: &Case) -> bool {
     case.output["raw"] == "" && !case.output["app_error"].is_null()
 }
 

@@ -3,7 +3,9 @@
 //! ```text
 //! tests/reference/http1/probes.json ---- probes: octets to the reference application on a port
 //! tests/reference/facts/*.json      -+-- facts:  requests to a server in memory, what its handler saw
-//!                                    `-- limits: defaults, what is refused, what starts
+//!                                    |-- limits: defaults, what is refused, what starts
+//!                                    `-- request_features, bad_requests: a recorded `client` and the
+//!                                        recorded steps of a `handler`, through an `exchange`
 //! ```
 //!
 //! Where we differ on purpose, [`differences`] says so, with the number of cases: a row that covers
@@ -21,10 +23,20 @@
 mod addresses;
 #[cfg(feature = "test-util")]
 mod answers;
+#[cfg(feature = "test-util")]
+mod bad_requests;
+#[cfg(feature = "test-util")]
+mod cases;
 mod certificate_forwarding;
+#[cfg(feature = "test-util")]
+mod client;
 mod differences;
+#[cfg(feature = "test-util")]
+mod exchange;
 mod facts;
 mod forwarded_headers;
+#[cfg(feature = "test-util")]
+mod handler;
 mod host_filtering;
 mod hsts;
 mod http;

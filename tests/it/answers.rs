@@ -101,6 +101,17 @@ async fn connection_options_without_keep_alive_end_the_connection() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_empty_answer_says_its_length_over_http2_too() {
+    let server = TestServer::new(Router::new());
+    let request = Request::get("/").version(Version::HTTP_2).body(Body::empty()).unwrap();
+    let answer = server.request(request).await.unwrap();
+    assert_eq!(
+        (answer.status(), &answer.headers()[header::CONTENT_LENGTH]),
+        (StatusCode::NOT_FOUND, &"0".parse().unwrap())
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn headers_of_a_connection_do_not_reach_http2() {
     async fn handler() -> Response {
         let headers = [

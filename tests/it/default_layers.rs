@@ -46,8 +46,8 @@ fn app() -> Router {
 fn app_in_documented_layers() -> impl HttpService {
     ServiceBuilder::new()
         .layer(DefaultHeadersLayer::default())
-        .layer(BadRequestLayer::new())
         .layer(ResetLayer::default())
+        .layer(BadRequestLayer::new())
         .layer(TrailersLayer::default())
         .layer(MinResponseDataRateLayer::default())
         .layer(MinRequestBodyDataRateLayer::default())

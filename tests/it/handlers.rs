@@ -158,6 +158,29 @@ async fn may_abort_its_connection() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn is_told_of_an_abort_after_its_answer_has_begun() {
+    let (sender, mut receiver) = mpsc::channel(1);
+    let app = Router::new().route(
+        "/",
+        get(move |connection: ConnectionInfo, aborted: RequestAborted| async move {
+            let (pieces, body) = channel_body();
+            tokio::spawn(async move {
+                pieces.send(Ok("hello".into())).await.unwrap();
+                sleep(secs(1)).await;
+                connection.abort();
+                aborted.aborted().await;
+                sender.send(()).await.unwrap();
+            });
+            body
+        }),
+    );
+    let server = TestServer::new(app);
+    let mut client = connect(&server).await;
+    client.send(GET).await.unwrap();
+    soon(receiver.recv()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn may_have_its_connection_closed_after_its_answer() {
     let (sender, mut receiver) = mpsc::channel(1);
     let app = Router::new().route(
@@ -185,6 +208,28 @@ async fn may_have_its_connection_closed_after_its_answer() {
     drop(client);
     took(start, 10);
     soon(receiver.recv()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn may_have_its_connection_closed_though_its_answer_has_begun() {
+    let app = Router::new().route(
+        "/",
+        get(|connection: ConnectionInfo| async move {
+            let (pieces, body) = channel_body();
+            tokio::spawn(async move {
+                pieces.send(Ok("bye".into())).await.unwrap();
+                sleep(secs(1)).await;
+                connection.request_close();
+            });
+            body
+        }),
+    );
+    let server = TestServer::new(app);
+    let mut client = connect(&server).await;
+    client.send(GET.repeat(2)).await.unwrap();
+    let text = rest(&mut client).await;
+    assert_eq!(text.matches("HTTP/1.1 ").count(), 1, "{text}");
+    assert!(text.ends_with("3\r\nbye\r\n0\r\n\r\n"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -424,6 +469,25 @@ async fn a_body_that_breaks_off_gets_no_answer() {
         // An end or a reset, as long as it is empty.
         assert_eq!(soon(client.read_to_end()).await.unwrap_or_default(), "");
         assert_eq!(soon(receiver.recv()).await.unwrap().status(), None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_breaks_off_gets_no_answer_though_nobody_reads_it() {
+    let app = Router::new().route(
+        "/",
+        post(|| async {
+            sleep(secs(1)).await;
+            "answer"
+        }),
+    );
+    let server = TestServer::new(app);
+    for (length, sent, answers) in [(10, 3, 0), (10, 10, 1), (10_000, 9_999, 0), (10_000, 10_000, 1)] {
+        let mut client = connect(&server).await;
+        let head = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+        client.send(head + &"x".repeat(sent)).await.unwrap();
+        client.finish().await.unwrap();
+        assert_eq!(rest(&mut client).await.matches("HTTP/1.1 200 OK").count(), answers, "{sent} of {length}");
     }
 }
 

@@ -107,6 +107,15 @@ async fn a_handler_that_does_not_read_answers_and_the_connection_ends() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_is_served_behind_a_body_that_is_too_large_though_all_of_it_is_there() {
+    for path in ["/", "/ignore", "/catch"] {
+        let request = post_h1(path, 101) + &"x".repeat(101);
+        let answers = say(&(request + "GET /get HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
+        assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{answers}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_handler_that_catches_the_failure_answers_and_the_connection_ends() {
     let answer = say(&post_h1("/catch", 101)).await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("caught true"), "{answer}");

@@ -16,6 +16,7 @@ fn app() -> Router {
     Router::new()
         .route("/", get(async || "Hello World!"))
         .route("/reset/{code}", get(reset_at_once))
+        .route("/reset-and-panic/{code}", get(reset_and_panic))
         .route("/reset-later/{code}", post(reset_later))
         .route("/reset-after/{code}", get(reset_after))
 }
@@ -28,6 +29,11 @@ async fn reset_at_once(Path(code): Path<u32>, reset: Option<Reset>) -> &'static 
         }
         None => "no reset",
     }
+}
+
+async fn reset_and_panic(Path(code): Path<u32>, reset: Reset) {
+    reset.stream(code);
+    panic!("boom");
 }
 
 /// Another task resets it while the handler waits.
@@ -87,6 +93,14 @@ async fn a_stream_is_reset_while_its_handler_waits() {
     let mut client = h2_client(&server).await;
     let request = Request::post("http://localhost/reset-later/11").body(()).unwrap();
     assert_eq!(code_of(&mut client, request).await, Some(11));
+    is_alive(&mut client).await;
+}
+
+#[tokio::test]
+async fn a_stream_is_reset_though_its_handler_panics() {
+    let server = TestServer::new(app());
+    let mut client = h2_client(&server).await;
+    assert_eq!(code_of(&mut client, to("/reset-and-panic/8")).await, Some(8));
     is_alive(&mut client).await;
 }
 

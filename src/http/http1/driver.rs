@@ -16,6 +16,7 @@ use super::exchange::{Exchanges, extensions};
 use super::gate::{Arrival, Gate};
 use super::shared::{GateStream, Shared};
 use super::timer::Timer;
+use super::waker::remember;
 use crate::connection::ConnectionInfo;
 use crate::http::App;
 use crate::http::rules::Rules;
@@ -169,16 +170,25 @@ impl<S: App> Driver<S> {
                         Poll::Ready(Ok(())) => Stage::Closing,
                         Poll::Ready(Err(error)) => {
                             events::connection_failed(&self.info, &error);
+                            self.shared.lock().client_gone();
                             Stage::Closing
                         }
-                        Poll::Pending => match self.shared.lock().poll_around_hyper(cx) {
-                            Ok(true) => continue,
-                            Ok(false) => return Poll::Pending,
-                            Err(error) => {
-                                events::connection_failed(&self.info, &error);
-                                Stage::Done
+                        Poll::Pending => {
+                            let mut state = self.shared.lock();
+                            let again = state.poll_around_hyper(cx);
+                            let behind_last = state.behind_last;
+                            drop(state);
+                            match again {
+                                Ok(true) => continue,
+                                Ok(false) if behind_last => Stage::Closing,
+                                Ok(false) => return Poll::Pending,
+                                Err(error) => {
+                                    events::connection_failed(&self.info, &error);
+                                    self.shared.lock().client_gone();
+                                    Stage::Done
+                                }
                             }
-                        },
+                        }
                     };
                     self.stage = next;
                 }
@@ -320,9 +330,9 @@ impl<S: App> Driver<S> {
 
     /// Ends everything at once. Who still holds a part of the connection finds it ended.
     fn end(&mut self) {
+        self.shared.lock().client_gone(); // before hyper lets go of the answer, and so of the request
         self.stage = Stage::Done;
         let mut state = self.shared.lock();
-        state.client_gone();
         let refused = state.gate.take_refused();
         state.gate.cut();
         let left = (state.current.take(), state.unread.take());
@@ -342,10 +352,9 @@ impl<S: App> Future for Driver<S> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
         let this = &mut *self;
-        if !this.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+        if remember(&mut this.waker, cx) {
             this.info.set_driver(cx.waker());
             this.shared.lock().driver = Some(cx.waker().clone());
-            this.waker = Some(cx.waker().clone());
         }
         loop {
             if this.info.wants_abort() {

@@ -65,6 +65,11 @@ impl<S: App> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
     fn call(&self, request: Request<Incoming>) -> Exchange<S> {
         let mut state = self.shared.lock();
         let notes = state.gate.next_request();
+        if state.gate.last_request {
+            // hyper had it before it was known that none would follow.
+            state.behind_last = true;
+            return Exchange { answer: None, notes, method: Method::default(), shared: None };
+        }
         state.number += 1;
         let rate = state.gate.rules.min_response_data_rate;
         state.gate.output.set_rate(rate); // what the request before set was its own
@@ -91,7 +96,7 @@ impl<S: App> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
         }
         notes.restore(&mut request);
         let method = request.method().clone();
-        let answer = Call::new(&mut *self.app.borrow_mut(), request);
+        let answer = Some(Call::new(&mut *self.app.borrow_mut(), request));
         Exchange { answer, notes, method, shared: Some(self.shared.clone()) }
     }
 }
@@ -99,8 +104,9 @@ impl<S: App> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
 pin_project_lite::pin_project! {
     /// The app at work on a request.
     pub(super) struct Exchange<S: App> {
+        // `None`: behind the last request of the connection, which gets no answer.
         #[pin]
-        answer: Call<S>,
+        answer: Option<Call<S>>,
         notes: RequestNotes,
         method: Method,
         // `Some` until the answer is there.
@@ -113,7 +119,8 @@ impl<S: App> Future for Exchange<S> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Ok(response) = ready!(this.answer.poll(cx));
+        let Some(answer) = this.answer.as_pin_mut() else { return Poll::Pending };
+        let Ok(response) = ready!(answer.poll(cx));
         let Some(shared) = this.shared.take() else { return Poll::Pending };
         let mut response = Answer::prepare(response, this.method, cx);
         let info = shared.info();
@@ -259,7 +266,7 @@ impl http_body::Body for RequestBody {
         let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
         let mut frame = ready!(Pin::new(&mut *incoming).poll_frame(cx));
         if let Some(trailers) = frame.as_mut().and_then(|frame| frame.as_mut().ok()?.trailers_mut()) {
-            // As Kestrel: what frames or routes a message is no trailer (RFC 9110 section 6.5.1).
+            // What frames or routes a message is no trailer (RFC 9110 section 6.5.1).
             for name in [CONNECTION, HOST, TRANSFER_ENCODING] {
                 trailers.remove(name);
             }
@@ -285,9 +292,11 @@ impl http_body::Body for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        // hyper closes the connection when a body that is not at its end is dropped, which is right
-        // for one that failed. Any other is read to its end.
+        // What failed, or is too large, is the last of its connection. hyper closes when the rest of
+        // a dropped body is not there yet; when it is, the gate does. Any other body is read to its
+        // end.
         if self.context.limits().has(Mark::Abandoned) {
+            self.shared.lock().gate.last_request = true;
             return;
         }
         if let Some(incoming) = self.incoming.take().filter(|incoming| !incoming.is_end_stream()) {

@@ -32,6 +32,7 @@ use super::notes::RequestNotes;
 use super::output::Output;
 use super::preface::{Sniffed, sniff};
 use super::rejection::{Fault, Rejection};
+use super::waker::remember;
 use crate::http::rules::Rules;
 use crate::transport::BoxIo;
 
@@ -382,13 +383,7 @@ impl Gate {
     fn end_of_stream(&mut self) {
         match &self.phase {
             Phase::Body(_) => self.phase = Phase::Broken(Fault::Incomplete),
-            Phase::Head(parser) if !self.held.is_empty() => {
-                self.reject(if parser.in_request_line() {
-                    Rejection::InvalidRequestLine
-                } else {
-                    Rejection::MalformedHeaders
-                });
-            }
+            Phase::Head(parser) if !self.held.is_empty() => self.reject(parser.cut_off()),
             _ => self.phase = Phase::Ended,
         }
     }
@@ -467,6 +462,13 @@ impl Gate {
         self.truncated || self.eof && !self.rules.secure
     }
 
+    /// The stream has ended inside a body: what is held is not the rest of it.
+    pub(super) fn is_cut_inside_body(&self) -> bool {
+        let Phase::Body(framing) = &self.phase else { return false };
+        let rest = framing.clone().advance(&self.held[self.passed..], &self.rules.head);
+        self.eof && rest.is_ok_and(|rest| !rest.done)
+    }
+
     pub(super) fn is_tunnel(&self) -> bool {
         matches!(self.phase, Phase::Tunnel)
     }
@@ -502,11 +504,5 @@ impl Gate {
 
     fn is_first_request(&self) -> bool {
         self.requests.is_empty() && !self.output.has_written()
-    }
-}
-
-fn remember(slot: &mut Option<Waker>, cx: &Context<'_>) {
-    if !slot.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-        *slot = Some(cx.waker().clone());
     }
 }

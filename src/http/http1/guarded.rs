@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::answers::{Answers, Finished};
 use super::gate::Gate;
 use super::timer::Timer;
+use super::waker::remember;
 use crate::connection::ConnectionInfo;
 use crate::http::rules::Rules;
 use crate::telemetry::events;
@@ -129,8 +130,7 @@ impl GuardedStream {
 
     fn aborted(&mut self, cx: &Context<'_>, reads: bool) -> io::Result<()> {
         let slot = if reads { &mut self.reader } else { &mut self.writer };
-        if !slot.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            *slot = Some(cx.waker().clone());
+        if remember(slot, cx) {
             self.info.set_driver(cx.waker());
         }
         if self.info.wants_abort() { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }

@@ -173,9 +173,9 @@ impl HeadParser {
         Ok(None)
     }
 
-    /// Whether the end of the request line has not come yet.
-    pub(crate) fn in_request_line(&self) -> bool {
-        self.headers_at == 0
+    /// What is wrong with a head of which no more comes.
+    pub(crate) fn cut_off(&self) -> Rejection {
+        if self.headers_at == 0 { Rejection::InvalidRequestLine } else { Rejection::MalformedHeaders }
     }
 
     fn take_request_line(&mut self, buf: &[u8], rules: &HeadRules) -> Result<bool, Rejection> {

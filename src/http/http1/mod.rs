@@ -21,6 +21,7 @@ mod rejection;
 mod shared;
 mod target;
 mod timer;
+mod waker;
 
 pub(crate) use driver::{Driver, Outcome};
 pub use guarded::GuardedStream;

@@ -35,9 +35,9 @@ pub(super) struct State {
     pub(super) unread: Option<Incoming>,
     /// Requests so far.
     pub(super) number: u64,
+    /// A request has come after the last one that is answered.
+    pub(super) behind_last: bool,
     pub(super) driver: Option<Waker>,
-    /// The client has gone, and the handler knows.
-    pub(super) gone: bool,
     /// hyper, or who it gave the upgraded stream to, has let go of the stream.
     pub(super) stream_dropped: bool,
 }
@@ -50,8 +50,8 @@ impl Shared {
             answer_begun: false,
             unread: None,
             number: 0,
+            behind_last: false,
             driver: None,
-            gone: false,
             stream_dropped: false,
         });
         Self(Arc::new(Inner { info, upgrades, state }))
@@ -128,19 +128,28 @@ impl State {
     }
 
     fn notice_gone(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if self.current.is_none() || self.gate.reader_waits || self.gone {
+        if self.current.is_none() || self.gate.reader_waits {
             return Ok(());
         }
         let Poll::Ready(result) = self.gate.poll_gone(cx) else { return Ok(()) };
         result?;
-        self.gone = true;
         if self.gate.truncated {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         if self.gate.client_is_gone() {
             self.client_gone();
         }
+        if self.gate.is_cut_inside_body() {
+            self.refuse_unbegun();
+        }
         Ok(())
+    }
+
+    /// As Kestrel: who goes inside a body gets no answer, if none has begun.
+    pub(super) fn refuse_unbegun(&mut self) {
+        if !self.answer_begun {
+            self.gate.output.refuse();
+        }
     }
 }
 
@@ -157,9 +166,8 @@ impl AsyncRead for GateStream {
             }
             let incomplete =
                 matches!(&result, Poll::Ready(Err(e)) if e.kind() == io::ErrorKind::UnexpectedEof);
-            if incomplete && !state.answer_begun {
-                // As Kestrel: who goes inside a body gets no answer.
-                state.gate.output.refuse();
+            if incomplete {
+                state.refuse_unbegun();
             }
         }
         result

@@ -6,6 +6,8 @@ use std::task::{Context, Poll, Waker, ready};
 
 use tokio::time::{Instant, Sleep};
 
+use super::waker::remember;
+
 /// A timer that is set late and seldom: a deadline that moves away is left alone until the timer
 /// fires, early, and is set again.
 #[derive(Default)]
@@ -22,11 +24,9 @@ impl Timer {
         if sleep.deadline() > deadline {
             sleep.as_mut().reset(deadline);
         }
-        let armed = self.wakes.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
-        if armed && !sleep.is_elapsed() {
+        if !remember(&mut self.wakes, cx) && !sleep.is_elapsed() {
             return Poll::Pending;
         }
-        self.wakes = Some(cx.waker().clone());
         loop {
             ready!(sleep.as_mut().poll(cx));
             if deadline <= Instant::now() {

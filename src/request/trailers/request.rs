@@ -15,7 +15,11 @@ use crate::request::{NotAvailable, RequestContext};
 /// The trailers of the request: the fields that a client sends after its body.
 ///
 /// They are there once the body has been read to its end, by whoever: `Bytes`, `String`, `Json` and
-/// the like do so. A request without a body has its (empty) trailers at once. No name is forbidden.
+/// the like do so. A request without a body has its (empty) trailers at once.
+///
+/// `Connection`, `Host` and `Transfer-Encoding` are left out over HTTP/1 (RFC 9110, 6.5.1); over
+/// HTTP/2 the first and the last make a request malformed (RFC 9113, 8.2.2). No other name is
+/// forbidden.
 ///
 /// # Example
 ///
