@@ -9,12 +9,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::WebSocketUpgrade;
+use axum::extract::{Path, WebSocketUpgrade};
 use axum::response::Html;
 use axum::routing::get;
 use kestrel_rs::request::{ForwardedHeaders, ForwardedHeadersLayer, RequestScheme};
 use kestrel_rs::{ConnectionInfo, Endpoint, KestrelListener};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc;
 
 use crate::support::SocketServer;
 
@@ -98,12 +99,12 @@ async fn nginx_in_front_of_a_unix_socket_says_who_the_client_is() {
 
 #[tokio::test]
 async fn a_browser_talks_over_a_websocket() {
-    const PAGE: &str = "<p id=p>nothing</p><script>
+    const PAGE: &str = "<script>
         const socket = new WebSocket(`ws://${location.host}/ws`);
         socket.onopen = () => socket.send('hello');
-        socket.onmessage = message => { document.getElementById('p').textContent = 'got ' + message.data; };
+        socket.onmessage = message => fetch('/got/' + message.data);
     </script>";
-    async fn socket(upgrade: WebSocketUpgrade) -> axum::response::Response {
+    async fn echo(upgrade: WebSocketUpgrade) -> axum::response::Response {
         upgrade.on_upgrade(|mut socket| async move {
             while let Some(Ok(message)) = socket.recv().await {
                 if socket.send(message).await.is_err() {
@@ -113,7 +114,12 @@ async fn a_browser_talks_over_a_websocket() {
         })
     }
     let Some(chromium) = program("chromium") else { return };
-    let app = Router::new().route("/", get(|| async { Html(PAGE) })).route("/ws", get(socket));
+    let (got, mut gets) = mpsc::channel(1);
+    let got = async move |Path(text): Path<String>| got.try_send(text).is_ok().to_string();
+    let app = Router::new()
+        .route("/", get(|| async { Html(PAGE) }))
+        .route("/ws", get(echo))
+        .route("/got/{text}", get(got));
     let server = SocketServer::new(app).await;
     let folder = std::env::temp_dir().join(format!("kestrel-rs-chromium-{}", std::process::id()));
     let arguments = [
@@ -125,14 +131,14 @@ async fn a_browser_talks_over_a_websocket() {
         "--disable-background-networking",
         "--disable-component-update",
         "--disable-sync",
-        "--virtual-time-budget=10000",
-        "--dump-dom",
+        "--remote-debugging-port=0", // stays until it is ended
     ];
     let mut command = tokio::process::Command::new(chromium);
     command.args(arguments).arg(format!("--user-data-dir={}", folder.display()));
-    command.arg(format!("http://{}/", server.address)).kill_on_drop(true);
-    let output = tokio::time::timeout(Duration::from_mins(1), command.output()).await.unwrap().unwrap();
+    command.arg(format!("http://{}/", server.address)).stderr(Stdio::null());
+    let mut browser = command.kill_on_drop(true).spawn().unwrap();
+    let text = tokio::time::timeout(Duration::from_mins(1), gets.recv()).await;
+    browser.kill().await.unwrap();
     let _ = std::fs::remove_dir_all(&folder);
-    let page = String::from_utf8_lossy(&output.stdout);
-    assert!(page.contains("got hello"), "{page} {}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(text.unwrap().as_deref(), Some("hello"));
 }
