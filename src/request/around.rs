@@ -106,7 +106,11 @@ impl<S, L: Clone> Layer<S> for Stack<L> {
     }
 }
 
-/// The service of a layer of this module; each layer's own name for it is an alias.
+/// The service of a layer of this module: `inner`, with what the layer `L` does before and after it.
+/// Each layer has its own name for it.
+///
+/// It takes requests and answers with any body, and gives the inner service, and its caller, the
+/// body of axum.
 ///
 /// # Example
 ///
