@@ -233,7 +233,9 @@ impl HeadParser {
         let field = Field::parse(line)?;
         self.lines += 1;
         if self.lines > rules.max_headers {
-            return Err(Rejection::TooManyHeaders);
+            // A CR in it would have been refused before the line was whole, had it come in pieces.
+            let bare_cr = memchr(b'\r', line).is_some();
+            return Err(if bare_cr { Rejection::InvalidRequestHeader } else { Rejection::TooManyHeaders });
         }
         field.check_value(rules)?;
         let Field { name, value, value_at } = field;
@@ -402,7 +404,9 @@ mod tests {
 
     #[test]
     fn sees_the_same_for_every_split() {
+        let one_too_many = format!("GET / HTTP/1.1\r\nHost: a\r\n{}X: a\rb\r\n\r\n", "X: 1\r\n".repeat(99));
         for text in [
+            &one_too_many,
             "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
             "GET /a%2e?b HTTP/1.0\nConnection: keep-alive\n\n",
             "POST /  HTTP/1.1\r\nHost:a\r\nContent-Length: 5\r\nTransfer-Encoding: gzip, chunked\r\nX:\r\n\r\n",
