@@ -45,6 +45,19 @@ async fn knows_its_connection() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_cut_behind_the_one_in_work_does_not_cost_its_answer() {
+    let server = TestServer::new(app());
+    for cut in
+        ["POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc", "POST /echo HTTP/1.1\r\nHost"]
+    {
+        let mut client = connect(&server).await;
+        client.send([&get_path("/after/1"), cut].concat()).await.unwrap();
+        client.finish().await.unwrap();
+        assert_eq!(answer(&mut client).await.body, "after", "{cut}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn requests_are_numbered_on_their_connection() {
     let app = Router::new().route(
         "/",

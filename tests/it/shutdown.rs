@@ -54,6 +54,20 @@ async fn what_runs_is_finished_and_says_that_the_connection_closes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_that_is_not_taken_yet_arrives_whole_before_a_request_that_is_too_late() {
+    let large = async || vec![b'x'; 2_000_000];
+    let server = TestServer::new(app().route("/large", any(large)));
+    let mut client = server.connect().await.unwrap();
+    client.send("POST /large HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe").await.unwrap();
+    sleep(secs(1)).await;
+    server.stop();
+    sleep(secs(1)).await;
+    client.send(["llo", GET].concat()).await.unwrap();
+    assert_eq!(answer(&mut client).await.body.len(), 2_000_000);
+    closed(&mut client).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_that_is_on_its_way_arrives_whole() {
     let large = |_: axum::body::Bytes| async { vec![b'x'; 1_000_000] };
     let mut server = TestServer::new(app().route("/large", any(large)));

@@ -34,6 +34,20 @@ fn is_408(answer: &Answer) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_handler_that_leaves_its_task_no_budget_does_not_stop_the_clock() {
+    let spends = async || {
+        while tokio::task::coop::has_budget_remaining() {
+            tokio::task::consume_budget().await;
+        }
+    };
+    let mut client = client_of(TestServer::new(Router::new().route("/", get(spends)))).await;
+    let start = Instant::now();
+    assert_eq!(exchange(&mut client, GET).await.status, 200);
+    closed(&mut client).await;
+    took(start, 130);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_that_sends_nothing_is_closed_with_nothing_sent() {
     let mut client = connect().await;
     let start = Instant::now();

@@ -1,13 +1,18 @@
 //! Connections that become something other than HTTP.
 
 use axum::Router;
+use axum::extract::Request;
 use axum::extract::ws::Message::Close;
 use axum::extract::ws::WebSocketUpgrade;
+use axum::response::IntoResponse;
 use axum::routing::{any, get};
 use futures_util::{SinkExt, StreamExt};
 use http::StatusCode;
+use hyper_util::rt::TokioIo;
 use kestrel_rs::Limits;
 use kestrel_rs::test::TestServer;
+use tokio::io::AsyncWriteExt;
+use tokio::time::sleep;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::{
@@ -192,4 +197,24 @@ async fn a_request_with_a_body_cannot_be_upgraded() {
         assert_eq!(exchange(&mut client, request).await.body, "hello false");
         assert_eq!(exchange(&mut client, GET.replace("/ ", "/get ")).await.status, 200);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tunnel_is_not_held_to_the_rate_of_the_answer_before_it() {
+    const OCTETS: usize = 10_000_000;
+    async fn floods(mut request: Request) -> impl IntoResponse {
+        let upgrade = hyper::upgrade::on(&mut request);
+        tokio::spawn(async move {
+            let mut stream = TokioIo::new(upgrade.await.unwrap());
+            stream.write_all(&vec![b'x'; OCTETS]).await.unwrap();
+        });
+        (StatusCode::SWITCHING_PROTOCOLS, [("connection", "Upgrade"), ("upgrade", "raw")])
+    }
+    let server = TestServer::new(app().route("/floods", any(floods)));
+    let mut client = server.connect().await.unwrap();
+    assert_eq!(exchange(&mut client, GET).await.status, 200);
+    let upgrade = UPGRADE.replace("/tunnel", "/floods");
+    assert_eq!(exchange(&mut client, upgrade).await.status, 101);
+    sleep(secs(30)).await;
+    assert_eq!(octets(&mut client, OCTETS).await.len(), OCTETS);
 }

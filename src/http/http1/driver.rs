@@ -176,11 +176,12 @@ impl<S: App> Driver<S> {
                         Poll::Pending => {
                             let mut state = self.shared.lock();
                             let again = state.poll_around_hyper(cx);
-                            let behind_last = state.behind_last;
+                            // hyper may still have some of the last answer.
+                            let is_over = state.came_behind_last && !state.gate.output.is_busy();
                             drop(state);
                             match again {
                                 Ok(true) => continue,
-                                Ok(false) if behind_last => Stage::Closing,
+                                Ok(false) if is_over => Stage::Closing,
                                 Ok(false) => return Poll::Pending,
                                 Err(error) => {
                                     events::connection_failed(&self.info, &error);
@@ -297,7 +298,7 @@ impl<S: App> Driver<S> {
             self.closing = true;
             // What is pipelined behind the request in work is dropped; a head that had begun to
             // come before is awaited.
-            state.gate.last_request =
+            state.gate.last_request |=
                 state.current.is_some() || state.number > 0 && !state.gate.has_partial_head();
         }
         drop(state);

@@ -67,7 +67,7 @@ impl<S: App> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
         let notes = state.gate.next_request();
         if state.gate.last_request {
             // hyper had it before it was known that none would follow.
-            state.behind_last = true;
+            state.came_behind_last = true;
             return Exchange { answer: None, notes, method: Method::default(), shared: None };
         }
         state.number += 1;

@@ -462,11 +462,16 @@ impl Gate {
         self.truncated || self.eof && !self.rules.secure
     }
 
-    /// The stream has ended inside a body: what is held is not the rest of it.
+    /// The stream has ended inside the body of the request in work: what is held is not the rest of
+    /// it.
     pub(super) fn is_cut_inside_body(&self) -> bool {
-        let Phase::Body(framing) = &self.phase else { return false };
-        let rest = framing.clone().advance(&self.held[self.passed..], &self.rules.head);
-        self.eof && rest.is_ok_and(|rest| !rest.done)
+        match &self.phase {
+            Phase::Body(framing) if self.eof && self.requests.is_empty() => {
+                let rest = framing.clone().advance(&self.held[self.passed..], &self.rules.head);
+                rest.is_ok_and(|rest| !rest.done)
+            }
+            _ => false,
+        }
     }
 
     pub(super) fn is_tunnel(&self) -> bool {

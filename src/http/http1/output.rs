@@ -28,7 +28,7 @@ pub(super) struct Output {
     /// hyper was told to wait.
     pub(super) writer_waits: bool,
     needs_flush: bool,
-    /// The end of the stream has been written: hyper writes it, and then the driver would.
+    /// The end of the stream has been written, by hyper or by the driver.
     shut: bool,
     ever_written: bool,
     /// The next octets are the head of an answer to an HTTP/1.0 client, which hyper begins with
@@ -96,7 +96,7 @@ impl Output {
     pub(super) fn set_tunnel(&mut self, on: bool) {
         if on && self.mode != Mode::Refused {
             self.mode = Mode::Direct;
-            self.rate = None;
+            self.set_rate(None);
         }
     }
 

@@ -36,7 +36,7 @@ pub(super) struct State {
     /// Requests so far.
     pub(super) number: u64,
     /// A request has come after the last one that is answered.
-    pub(super) behind_last: bool,
+    pub(super) came_behind_last: bool,
     pub(super) driver: Option<Waker>,
     /// hyper, or who it gave the upgraded stream to, has let go of the stream.
     pub(super) stream_dropped: bool,
@@ -50,7 +50,7 @@ impl Shared {
             answer_begun: false,
             unread: None,
             number: 0,
-            behind_last: false,
+            came_behind_last: false,
             driver: None,
             stream_dropped: false,
         });

@@ -1,9 +1,10 @@
 //! The one timer of a connection.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 
+use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep};
 
 use super::waker::remember;
@@ -28,7 +29,8 @@ impl Timer {
             return Poll::Pending;
         }
         loop {
-            ready!(sleep.as_mut().poll(cx));
+            // A `Sleep` that finds the budget of its task spent does not begin to wait.
+            ready!(pin!(unconstrained(sleep.as_mut())).poll(cx));
             if deadline <= Instant::now() {
                 return Poll::Ready(());
             }
