@@ -11,6 +11,7 @@ use memchr::memchr;
 
 use super::octets::{HOST, is};
 use super::target::{Scheme, split_absolute};
+use crate::transport::inet_aton;
 
 /// The grammar; an empty Host is one.
 #[inline]
@@ -135,32 +136,15 @@ fn parse_port(port: Option<&[u8]>) -> Result<Option<u16>, ()> {
     }
 }
 
+fn parse_ipv4(host: &[u8]) -> Option<Ipv4Addr> {
+    std::str::from_utf8(host).ok().and_then(inet_aton)
+}
+
 /// `[::1]`, its zone left out.
 fn parse_ipv6(host: &[u8]) -> Option<Ipv6Addr> {
     let inside = host.strip_prefix(b"[")?.strip_suffix(b"]")?;
     let address = memchr(b'%', inside).map_or(inside, |zone| &inside[..zone]);
     std::str::from_utf8(address).ok()?.parse().ok()
-}
-
-/// The old spellings of `inet_aton`: one to four numbers, decimal, octal or hexadecimal, the last one fills.
-fn parse_ipv4(host: &[u8]) -> Option<Ipv4Addr> {
-    let mut parts = std::str::from_utf8(host).ok()?.split('.').peekable();
-    let (mut address, mut bits) = (0_u64, 32_u32);
-    while let Some(part) = parts.next() {
-        let number = match part.as_bytes() {
-            [b'0', b'x' | b'X', ..] => u64::from_str_radix(&part[2..], 16),
-            [b'0', _, ..] => u64::from_str_radix(part, 8),
-            _ => part.parse(),
-        };
-        let number = number.ok().filter(|_| !part.starts_with('+'))?;
-        let width = if parts.peek().is_some() { 8 } else { bits };
-        if bits == 0 || number >> width != 0 {
-            return None;
-        }
-        address = address << width | number;
-        bits -= width;
-    }
-    (bits == 0).then(|| u32::try_from(address).map(Ipv4Addr::from).ok())?
 }
 
 #[cfg(test)]
