@@ -2,12 +2,12 @@
 //! one of them or for several, one inside the other.
 //!
 //! Each as a service of its own would look for the context again, hold it, and move the request and
-//! the future once more. For the nine of the default stack that was a tenth of what a small request
-//! costs.
+//! the future once more. In the default stack that was a tenth of what a small request costs.
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 use axum::body::Body;
@@ -18,6 +18,14 @@ use tower::{Layer, Service};
 
 use super::RequestContext;
 use crate::error::BoxError;
+
+/// Notes that a layer of some kind is around the handler; `true` for the outermost one.
+#[inline]
+pub(super) fn is_outermost(seen: &AtomicBool) -> bool {
+    let first = !seen.load(Relaxed);
+    seen.store(true, Relaxed); // one task does all of it: no swap
+    first
+}
 
 /// What a layer does with a request and with its answer.
 pub trait Step {

@@ -117,8 +117,8 @@ where
             if !*this.catches {
                 return future.poll(cx).map_ok(IntoResponse::into_response);
             }
-            match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
-                Ok(polled) => return polled.map_ok(IntoResponse::into_response),
+            match catch_unwind(AssertUnwindSafe(|| future.poll(cx).map_ok(IntoResponse::into_response))) {
+                Ok(polled) => return polled,
                 Err(panic) => events::handler_panicked(panic_message(&*panic)),
             }
         }

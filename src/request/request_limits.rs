@@ -10,6 +10,7 @@ use http::StatusCode;
 use http::request::Parts;
 
 use super::RequestContext;
+use super::around::is_outermost;
 use crate::limits::MinDataRate;
 
 /// The limits of one request: the third height, after the server's [`Limits`](crate::Limits) and
@@ -283,9 +284,7 @@ impl LimitState {
     /// A layer has given its value; `true` if it is the outermost of its kind, which is the one to
     /// enforce it.
     pub(super) fn enter(&self, layer: Mark) -> bool {
-        let is_outermost = !self.has(layer);
-        self.mark(layer);
-        is_outermost
+        is_outermost(&self.marks[layer as usize])
     }
 
     pub(crate) fn mark(&self, mark: Mark) {

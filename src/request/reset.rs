@@ -46,7 +46,7 @@ use http::{Request, StatusCode, Version};
 use http_body::{Frame, SizeHint};
 use tower::Layer;
 
-use super::around::{Around, Step};
+use super::around::{Around, Step, is_outermost};
 use super::{NotAvailable, RequestContext};
 
 /// Lets handlers reset their stream; see the [module](self).
@@ -215,9 +215,7 @@ struct SignalState {
 impl Slot {
     /// Whether this is the outermost layer of its kind around the handler.
     fn enter(&self) -> bool {
-        let is_outermost = !self.has_layer.load(Ordering::Relaxed);
-        self.has_layer.store(true, Ordering::Relaxed);
-        is_outermost
+        is_outermost(&self.has_layer)
     }
 }
 

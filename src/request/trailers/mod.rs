@@ -49,6 +49,8 @@ use std::sync::{Arc, OnceLock};
 
 use http::HeaderMap;
 
+use super::around::is_outermost;
+
 pub use error::TrailersError;
 pub use layer::{Trailers, TrailersLayer};
 pub use request::RequestTrailers;
@@ -69,9 +71,7 @@ pub(super) struct Slot {
 impl Slot {
     /// Whether this is the outermost layer of its kind around the handler.
     fn enter(&self) -> bool {
-        let is_outermost = !self.has_layer();
-        self.has_layer.store(true, Ordering::Relaxed);
-        is_outermost
+        is_outermost(&self.has_layer)
     }
 
     fn has_layer(&self) -> bool {
