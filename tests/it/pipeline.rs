@@ -211,6 +211,14 @@ async fn where_the_octets_are_split_changes_nothing() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_preface_behind_an_empty_line_is_a_bad_request_line() {
+    const LATE: &[u8] = b"\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let whole = answers([LATE]).await;
+    assert!(whole.starts_with("HTTP/1.1 505 "), "{whole}");
+    assert_eq!(answers(LATE.chunks(1)).await, whole);
+}
+
 /// 10 MB in pieces, each made when it is asked for; says how much was made.
 fn large() -> (Router, Arc<AtomicUsize>) {
     let made = Arc::new(AtomicUsize::new(0));

@@ -508,6 +508,6 @@ impl Gate {
     }
 
     fn is_first_request(&self) -> bool {
-        self.requests.is_empty() && !self.output.has_written()
+        self.requests.is_empty() && !self.output.has_written() && !self.empty_lines.has_some()
     }
 }

@@ -355,6 +355,10 @@ fn without_space(rest: &[u8]) -> Rejection {
 pub(crate) struct EmptyLines(usize);
 
 impl EmptyLines {
+    pub(crate) fn has_some(self) -> bool {
+        self.0 > 0
+    }
+
     /// How many octets at the start of `buf` are empty lines.
     pub(crate) fn advance(&mut self, buf: &[u8], rules: &HeadRules) -> Result<usize, Rejection> {
         let most = if rules.strict { 2 } else { rules.max_line };
