@@ -2,7 +2,7 @@
 //! one of them or for several, one inside the other.
 //!
 //! Each as a service of its own would look for the context again, hold it, and move the request and
-//! the future once more. In the default stack that was a tenth of what a small request costs.
+//! the future once more. In the default stack that was a twentieth of what a small request costs.
 
 use std::fmt;
 use std::future::Future;

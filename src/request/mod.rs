@@ -11,10 +11,10 @@
 //! |---|---|
 //! | [`DefaultHeadersLayer`] | adds `Server` to every answer of those inside |
 //! | [`ResetLayer`] | [`Reset`], which stands whatever is answered after it |
-//! | [`BadRequestLayer`] | answers for handlers that did not, or panicked, when their body failed: 400, 408, 413 |
+//! | [`BadRequestLayer`] | answers for handlers that did not, or panicked, when their body failed: 400, 408, 413, 431 |
 //! | [`TrailersLayer`] | [`ResponseTrailers`] behind the answer, [`RequestTrailers`] |
-//! | [`MinResponseDataRateLayer`] | times the answer, on HTTP/2 with its trailers |
-//! | [`MinRequestBodyDataRateLayer`] | times the body |
+//! | [`MinResponseDataRateLayer`] | how fast the client takes the answer |
+//! | [`MinRequestBodyDataRateLayer`] | how fast the body comes |
 //! | [`MaxRequestBodySizeLayer`] | counts the body that came in time |
 //! | [`SynchronousIoLayer`] | refuses blocking reads and writes |
 //! | [`CatchPanicLayer`] | a panic of the handler is a 500 |
