@@ -305,6 +305,7 @@ mod protocols;
 pub mod limits;
 
 mod telemetry;
+mod text;
 
 mod transport;
 

@@ -1,7 +1,6 @@
 //! The innermost connection service: turns a connection into requests.
 
-mod answer;
-mod call;
+mod exchange;
 pub(crate) mod http1;
 mod http2;
 pub(crate) mod rules;

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind};
-use crate::transport::inet_aton;
+use crate::text::inet_aton;
 
 /// Where an endpoint listens, and whether it speaks TLS there.
 ///

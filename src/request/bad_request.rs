@@ -44,7 +44,7 @@ use http_body::Body as _;
 use tower::Layer;
 
 use super::RequestContext;
-use super::around::{Around, Step};
+use super::shared::around::{Around, Step};
 
 /// Answers for handlers whose body failed; see the [module](self).
 #[derive(Clone, Copy, Debug, Default)]

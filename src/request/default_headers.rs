@@ -7,7 +7,7 @@ use http::{HeaderValue, Request};
 use tower::Layer;
 
 use super::RequestContext;
-use super::around::{Around, Step};
+use super::shared::around::{Around, Step};
 
 /// Adds a `Server` header to answers that have none.
 ///

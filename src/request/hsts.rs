@@ -9,8 +9,9 @@ use http::header::{Entry, STRICT_TRANSPORT_SECURITY};
 use http::{HeaderValue, Request, Response};
 use tower::{Layer, Service};
 
-use super::{RequestScheme, host};
+use super::RequestScheme;
 use crate::error::{Error, ErrorKind};
+use crate::text::host;
 
 /// Adds a Strict-Transport-Security header to answers over https, unless they have one.
 ///

@@ -45,46 +45,30 @@
 //! ```
 
 #[macro_use]
-mod extractor;
+mod shared;
 
-mod around;
 pub mod bad_request;
-mod body_error;
 mod catch_panic;
 mod certificate_forwarding;
-mod context;
-pub(crate) mod date;
 mod default_headers;
 pub mod forwarded_headers;
-mod host;
 pub mod host_filtering;
 mod hsts;
 pub mod https_redirection;
-mod lines;
 pub mod max_request_body_size;
 pub mod method_override;
 pub mod min_request_body_data_rate;
 pub mod min_response_data_rate;
-mod not_available;
-mod or_answer;
-mod path_base;
-mod request_limits;
 pub mod reset;
-mod scheme;
 pub mod synchronous_io;
 pub mod trailers;
 
-pub(crate) use around::Stack;
-pub use around::{Around, ResponseFuture};
 pub use bad_request::{BadRequest, BadRequestLayer};
-pub use body_error::BodyError;
 pub(crate) use catch_panic::panic_message;
 pub use catch_panic::{CatchPanic, CatchPanicLayer};
 pub use certificate_forwarding::{
     CertificateForwarding, CertificateForwardingLayer, ForwardedClientCertificate,
 };
-pub(crate) use context::RequestContext;
-pub use context::{NoTls, NotServedByKestrel, RequestAborted, RequestId};
 pub use default_headers::{DefaultHeaders, DefaultHeadersLayer};
 pub use forwarded_headers::{ForwardedHeaders, ForwardedHeadersLayer, IpNetwork};
 pub use host_filtering::{AllowedHosts, HostFilteringLayer};
@@ -94,14 +78,13 @@ pub use max_request_body_size::{MaxRequestBodySize, MaxRequestBodySizeLayer};
 pub use method_override::HttpMethodOverrideLayer;
 pub use min_request_body_data_rate::{MinRequestBodyDataRate, MinRequestBodyDataRateLayer};
 pub use min_response_data_rate::{MinResponseDataRate, MinResponseDataRateLayer};
-pub use not_available::NotAvailable;
-pub use or_answer::OrAnswer;
-pub use path_base::PathBase;
-pub use request_limits::{LimitError, RequestLimits};
-pub(crate) use request_limits::{LimitState, Mark};
 pub use reset::{ErrorCode, Reset, ResetLayer, ResetStreams};
 pub(crate) use reset::{ResetWith, StreamReset};
-pub use scheme::RequestScheme;
+pub use shared::{
+    Around, BodyError, LimitError, NoTls, NotAvailable, NotServedByKestrel, OrAnswer, PathBase,
+    RequestAborted, RequestId, RequestLimits, RequestScheme, ResponseFuture,
+};
+pub(crate) use shared::{LimitState, Mark, RequestContext, Stack};
 pub use synchronous_io::{
     BodyReader, BodyWriter, SetSynchronousIo, SynchronousIo, SynchronousIoError, SynchronousIoLayer,
 };

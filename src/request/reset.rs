@@ -46,7 +46,7 @@ use http::{Request, StatusCode, Version};
 use http_body::{Frame, SizeHint};
 use tower::Layer;
 
-use super::around::{Around, Step, is_outermost};
+use super::shared::around::{Around, Step, is_outermost};
 use super::{NotAvailable, RequestContext};
 
 /// Lets handlers reset their stream; see the [module](self).

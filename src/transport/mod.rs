@@ -2,7 +2,6 @@
 //!
 //! Nothing here knows about HTTP, TLS or layers.
 
-mod inet_aton;
 mod io;
 #[cfg(feature = "test-util")]
 mod memory;
@@ -18,7 +17,6 @@ use std::path::PathBuf;
 
 use socket2::{Socket, Type};
 
-pub(crate) use inet_aton::inet_aton;
 pub use io::BoxIo;
 pub(crate) use io::{ResetOnDrop, Rewind};
 #[cfg(feature = "test-util")]

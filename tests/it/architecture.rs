@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The stages, lowest first. A file may use the stages before its own, and its own.
 #[rustfmt::skip]
 const STAGES: &[&str] = &[
-    "error", "protocols", "limits", "telemetry", "transport", "connection", "tls", "request", "http",
+    "error", "protocols", "limits", "text", "telemetry", "transport", "connection", "tls", "request", "http",
     "listener", "server", "config", "test",
 ];
 

@@ -21,8 +21,8 @@ use super::notes::RequestNotes;
 use super::shared::Shared;
 use crate::connection::ConnectionInfo;
 use crate::http::App;
-use crate::http::answer::Answer;
-use crate::http::call::Call;
+use crate::http::exchange::Answer;
+use crate::http::exchange::Call;
 use crate::request::{BodyError, LimitState, Mark, RequestContext, Watched};
 
 /// hyper's service for one connection.

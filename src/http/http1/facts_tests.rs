@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::framing::BodyFraming;
 use super::head::{EmptyLines, HeadParser, HeadRules};
-use super::target;
+use crate::http::exchange::target;
 use crate::limits::{HeaderValues, Limits};
 
 /// File, start of the id, recorded status, ours (0: the path is another), how many, STRICTNESS row.
@@ -127,7 +127,9 @@ fn outcome(request: &[u8], rules: &HeadRules) -> (u16, Option<String>) {
         let path = target::normalize(&uri).unwrap_or(uri).path().to_owned();
         Ok((if body.done { 200 } else { 0 }, Some(decode(&path))))
     };
-    run().unwrap_or_else(|rejection: super::rejection::Rejection| (rejection.status().as_u16(), None))
+    run().unwrap_or_else(|rejection: crate::http::exchange::rejection::Rejection| {
+        (rejection.status().as_u16(), None)
+    })
 }
 
 /// Decodes a path once, as UTF-8; `%2F` and what is not UTF-8 stay.

@@ -3,8 +3,8 @@
 use memchr::memchr;
 
 use super::head::HeadRules;
-use super::octets::{TOKEN, is};
-use super::rejection::Rejection;
+use crate::http::exchange::rejection::Rejection;
+use crate::text::octets::{TOKEN, is};
 
 /// The longest name that `http::HeaderName` takes.
 pub(super) const LONGEST_NAME: usize = 65_535;

@@ -14,8 +14,8 @@
 
 use super::field::LONGEST_NAME;
 use super::head::{BodyLength, Head, HeadRules};
-use super::octets::{TOKEN, is};
-use super::rejection::Rejection;
+use crate::http::exchange::rejection::Rejection;
+use crate::text::octets::{TOKEN, is};
 
 /// Of extensions in one body; hyper breaks off at 16 KiB, counted a little more kindly.
 const MOST_EXTENSION_OCTETS: u32 = 16 * 1024 - 1;

@@ -31,8 +31,8 @@ use super::head::{BodyLength, EmptyLines, Head, HeadParser};
 use super::notes::RequestNotes;
 use super::output::Output;
 use super::preface::{Sniffed, sniff};
-use super::rejection::{Fault, Rejection};
 use super::waker::remember;
+use crate::http::exchange::rejection::{Fault, Rejection};
 use crate::http::rules::Rules;
 use crate::transport::BoxIo;
 

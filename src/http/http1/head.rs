@@ -12,11 +12,11 @@ use std::ops::Range;
 use memchr::{memchr, memchr2};
 
 use super::field::{Codings, Field, parse_content_length};
-use super::host;
-use super::octets::{TOKEN, is};
-use super::rejection::Rejection;
-use super::target::{self, Form};
+use crate::http::exchange::host;
+use crate::http::exchange::rejection::Rejection;
+use crate::http::exchange::target::{self, Form};
 use crate::limits::{HeaderValues, Http1Parsing, Limits};
+use crate::text::octets::{TOKEN, is};
 
 /// `http::HeaderMap` has room for 24,576 names and panics over it.
 const MOST_HEADERS: usize = 24_000;
@@ -72,7 +72,7 @@ impl Asks {
     pub(crate) const UPGRADE: Self = Self(4);
     /// The method is CONNECT.
     pub(crate) const CONNECT: Self = Self(8);
-    /// The path needs [`normalize`](super::target::normalize).
+    /// The path needs [`normalize`](crate::http::exchange::target::normalize).
     pub(crate) const NORMALIZE: Self = Self(16);
     /// The target is absolute, and its authority takes the place of the Host.
     pub(crate) const HOST_OVERRIDE: Self = Self(256);

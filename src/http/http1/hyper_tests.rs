@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::framing::BodyFraming;
 use super::head::{Asks, BodyLength, EmptyLines, Head, HeadParser, HeadRules};
-use super::target;
+use crate::http::exchange::target;
 
 const SENTINEL: &[u8] = b"GET /sentinel HTTP/1.1\r\nHost: s\r\n\r\n";
 

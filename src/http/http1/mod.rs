@@ -10,16 +10,12 @@ mod framing;
 mod gate;
 mod guarded;
 pub(crate) mod head;
-mod host;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod hyper_tests;
 mod notes;
-mod octets;
 mod output;
 mod preface;
-mod rejection;
 mod shared;
-mod target;
 mod timer;
 mod waker;
 

@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue, Request, Version};
 
 use super::answers::Method;
 use super::head::{Asks, BodyLength, Head};
-use super::{host, target};
+use crate::http::exchange::{host, target};
 
 /// What the handler's side needs to know of a request and hyper does not tell it.
 #[derive(Debug, Default)]

@@ -1,6 +1,6 @@
 //! Which version of HTTP a connection begins with: HTTP/2 has a preface, everything else is HTTP/1.
 
-use super::rejection::Rejection;
+use crate::http::exchange::rejection::Rejection;
 use crate::http::rules::Rules;
 
 pub(super) enum Sniffed {

@@ -22,8 +22,8 @@ use tokio::sync::Notify;
 
 use self::executor::StreamExecutor;
 use super::App;
-use super::answer::Answer;
-use super::call::Call;
+use super::exchange::Answer;
+use super::exchange::Call;
 use super::rules::Rules;
 use crate::connection::{BoxIo, ConnectionInfo};
 use crate::request::{LimitState, RequestContext, ResetWith, StreamReset, Watched};

@@ -4,7 +4,7 @@ use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use memchr::{memchr, memrchr};
 
-use crate::transport::inet_aton;
+use crate::text::inet_aton;
 
 /// `203.0.113.7`, `203.0.113.7:80`, `2001:db8::1`, `[2001:db8::1]:80`; port 0 if there is none.
 pub(super) fn parse(text: &[u8]) -> Option<SocketAddr> {

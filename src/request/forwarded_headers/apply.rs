@@ -9,8 +9,9 @@ use http::{HeaderName, HeaderValue, Request, Uri};
 
 use super::values::{self, Element, Value};
 use super::{ForwardedHeaders, ForwardedHeadersLayer, address};
-use crate::request::{PathBase, RequestContext, RequestScheme, host};
+use crate::request::{PathBase, RequestContext, RequestScheme};
 use crate::telemetry::events;
+use crate::text::host;
 
 /// The address that stands for that of the connection, for one request.
 #[derive(Clone, Copy)]

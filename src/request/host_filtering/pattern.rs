@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::error::{Error, ErrorKind};
-use crate::request::host;
+use crate::text::host;
 
 /// A list of host patterns that can change while the server runs.
 ///

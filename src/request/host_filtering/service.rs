@@ -7,8 +7,9 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use tower::Service;
 
 use super::HostFilteringLayer;
-use crate::request::{OrAnswer, host};
+use crate::request::OrAnswer;
 use crate::telemetry::events;
+use crate::text::host;
 
 /// The service of [`HostFilteringLayer`].
 ///

@@ -10,8 +10,9 @@ use tower::Service;
 
 use super::HttpsRedirectionLayer;
 use super::layer::Target;
-use crate::request::{OrAnswer, PathBase, RequestScheme, host};
+use crate::request::{OrAnswer, PathBase, RequestScheme};
 use crate::telemetry::events;
+use crate::text::host;
 
 /// The service of [`HttpsRedirectionLayer`].
 ///

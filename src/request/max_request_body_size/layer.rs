@@ -6,7 +6,7 @@ use http_body::Body as _;
 use tower::Layer;
 
 use super::body::LimitedBody;
-use crate::request::around::{Around, Step};
+use crate::request::shared::around::{Around, Step};
 use crate::request::{Mark, RequestContext};
 
 /// Limits the size of request bodies; see the [module](super).

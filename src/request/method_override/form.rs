@@ -3,7 +3,7 @@
 use http::HeaderValue;
 use memchr::memmem;
 
-use crate::request::path_base::escaped;
+use crate::request::shared::path_base::escaped;
 
 /// How a form is written.
 #[derive(Debug, PartialEq, Eq)]

@@ -16,8 +16,8 @@ use tower::Service;
 use super::HttpMethodOverrideLayer;
 use super::form::Kind;
 use crate::error::BoxError;
-use crate::request::lines::joined;
 use crate::request::{BodyError, OrAnswer};
+use crate::text::lines::joined;
 
 /// The service of [`HttpMethodOverrideLayer`].
 ///

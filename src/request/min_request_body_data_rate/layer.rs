@@ -5,7 +5,7 @@ use tower::Layer;
 
 use super::body::TimedBody;
 use crate::limits::MinDataRate;
-use crate::request::around::{Around, Step};
+use crate::request::shared::around::{Around, Step};
 use crate::request::{Mark, RequestContext};
 
 /// Asks for a rate of request bodies; see the [module](super).

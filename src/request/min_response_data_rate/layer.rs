@@ -6,7 +6,7 @@ use tower::Layer;
 
 use super::body::TimedBody;
 use crate::limits::MinDataRate;
-use crate::request::around::{Around, Step};
+use crate::request::shared::around::{Around, Step};
 use crate::request::{Mark, RequestContext};
 
 /// Asks for a rate at which answers are taken; see the [module](super).

@@ -4,7 +4,7 @@ use tower::Layer;
 
 use super::Rule;
 use crate::request::RequestContext;
-use crate::request::around::{Around, Step};
+use crate::request::shared::around::{Around, Step};
 
 /// Says whether handlers may read and write bodies with blocking calls; see the
 /// [module](super). By default they may not.

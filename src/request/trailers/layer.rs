@@ -6,7 +6,7 @@ use tower::Layer;
 
 use super::Watched;
 use crate::request::RequestContext;
-use crate::request::around::{Around, Step};
+use crate::request::shared::around::{Around, Step};
 
 /// Lets handlers send and read trailers; see the [module](super).
 ///

@@ -49,7 +49,7 @@ use std::sync::{Arc, OnceLock};
 
 use http::HeaderMap;
 
-use super::around::is_outermost;
+use super::shared::around::is_outermost;
 
 pub use error::TrailersError;
 pub use layer::{Trailers, TrailersLayer};

@@ -7,9 +7,10 @@ use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{Extensions, StatusCode};
 
-use super::forwarded_headers::ForwardedRemote;
-use super::{LimitState, reset, synchronous_io, trailers};
+use super::LimitState;
 use crate::connection::{ConnectionId, ConnectionInfo, Event, TlsInfo};
+use crate::request::forwarded_headers::ForwardedRemote;
+use crate::request::{reset, synchronous_io, trailers};
 
 /// Everything that the server knows of a request and its handler may ask, and what the request's
 /// layers and its extractors share: one allocation a request.
@@ -49,7 +50,7 @@ impl RequestContext {
 
     /// The context of a request for its layers: what the server has set, else a new one.
     #[inline]
-    pub(super) fn of(extensions: &mut Extensions) -> Self {
+    pub(in crate::request) fn of(extensions: &mut Extensions) -> Self {
         match extensions.get::<Self>() {
             Some(context) => context.clone(), // the hot path: one look, nothing made
             None => extensions.get_or_insert_default::<Self>().clone(),
@@ -65,19 +66,19 @@ impl RequestContext {
         parts.extensions.get::<Self>()?.0.served.as_ref()
     }
 
-    pub(super) fn is_served(&self) -> bool {
+    pub(in crate::request) fn is_served(&self) -> bool {
         self.0.served.is_some()
     }
 
-    pub(super) fn reset(&self) -> &reset::Slot {
+    pub(in crate::request) fn reset(&self) -> &reset::Slot {
         &self.0.reset
     }
 
-    pub(super) fn trailers(&self) -> &trailers::Slot {
+    pub(in crate::request) fn trailers(&self) -> &trailers::Slot {
         &self.0.trailers
     }
 
-    pub(super) fn synchronous_io(&self) -> &synchronous_io::Slot {
+    pub(in crate::request) fn synchronous_io(&self) -> &synchronous_io::Slot {
         &self.0.synchronous_io
     }
 

@@ -242,30 +242,30 @@ impl LimitState {
         state
     }
 
-    pub(super) fn max_size(&self) -> Option<u64> {
+    pub(in crate::request) fn max_size(&self) -> Option<u64> {
         Some(self.max_size.load(Relaxed)).filter(|size| *size != UNLIMITED)
     }
 
-    pub(super) fn set_max_size(&self, size: Option<u64>) {
+    pub(in crate::request) fn set_max_size(&self, size: Option<u64>) {
         self.max_size.store(size.unwrap_or(UNLIMITED), Relaxed);
     }
 
     /// Whether a body of `octets`, its framing so far added, is over the limit.
-    pub(super) fn is_over(&self, octets: u64) -> bool {
+    pub(in crate::request) fn is_over(&self, octets: u64) -> bool {
         let framing = self.framing.as_ref().map_or(0, |framing| framing.load(Relaxed));
         octets.saturating_add(framing) > self.max_size.load(Relaxed)
     }
 
     /// Whether the end of the data is not the last word on the size.
-    pub(super) fn counts_framing(&self) -> bool {
+    pub(in crate::request) fn counts_framing(&self) -> bool {
         self.framing.is_some()
     }
 
-    pub(super) fn request_rate(&self) -> Option<MinDataRate> {
+    pub(in crate::request) fn request_rate(&self) -> Option<MinDataRate> {
         self.request_rate.load()
     }
 
-    pub(super) fn set_request_rate(&self, rate: Option<MinDataRate>) {
+    pub(in crate::request) fn set_request_rate(&self, rate: Option<MinDataRate>) {
         self.request_rate.store(rate);
     }
 
@@ -273,7 +273,7 @@ impl LimitState {
         self.response_rate.load()
     }
 
-    pub(super) fn set_response_rate(&self, rate: Option<MinDataRate>) {
+    pub(in crate::request) fn set_response_rate(&self, rate: Option<MinDataRate>) {
         self.response_rate.store(rate);
     }
 
@@ -283,7 +283,7 @@ impl LimitState {
 
     /// A layer has given its value; `true` if it is the outermost of its kind, which is the one to
     /// enforce it.
-    pub(super) fn enter(&self, layer: Mark) -> bool {
+    pub(in crate::request) fn enter(&self, layer: Mark) -> bool {
         is_outermost(&self.marks[layer as usize])
     }
 
@@ -297,7 +297,7 @@ impl LimitState {
         self.mark(Mark::Abandoned);
     }
 
-    pub(super) fn failure(&self) -> Option<StatusCode> {
+    pub(in crate::request) fn failure(&self) -> Option<StatusCode> {
         StatusCode::from_u16(self.failure.load(Relaxed)).ok()
     }
 

@@ -25,11 +25,11 @@ pin_project_lite::pin_project! {
 }
 
 impl<F, B> OrAnswer<F, B> {
-    pub(super) fn pass(inner: F) -> Self {
+    pub(in crate::request) fn pass(inner: F) -> Self {
         Self { state: State::Pass { inner } }
     }
 
-    pub(super) fn answer(answer: Response<B>) -> Self {
+    pub(in crate::request) fn answer(answer: Response<B>) -> Self {
         Self { state: State::Answer { answer: Some(answer) } }
     }
 }

@@ -5,7 +5,8 @@ use std::{fmt, io};
 
 use http::StatusCode;
 
-use crate::request::{BodyError, date};
+use crate::request::BodyError;
+use crate::text::date;
 
 /// Why the gate refuses a request. Kestrel's names; the text is for the debug log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +143,7 @@ const WRONG_VERSION: &str = "An HTTP/1.x request was sent to an HTTP/2 only endp
 
 /// How a body that hyper reads breaks off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(in crate::http) enum Fault {
     Rejected(Rejection),
     /// The client has gone before the end.
     Incomplete,

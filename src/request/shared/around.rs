@@ -21,7 +21,7 @@ use crate::error::BoxError;
 
 /// Notes that a layer of some kind is around the handler; `true` for the outermost one.
 #[inline]
-pub(super) fn is_outermost(seen: &AtomicBool) -> bool {
+pub(in crate::request) fn is_outermost(seen: &AtomicBool) -> bool {
     let first = !seen.load(Relaxed);
     seen.store(true, Relaxed); // one task does all of it: no swap
     first
@@ -141,7 +141,7 @@ pub struct Around<S, L> {
 }
 
 impl<S, L> Around<S, L> {
-    pub(super) fn new(inner: S, step: L) -> Self {
+    pub(in crate::request) fn new(inner: S, step: L) -> Self {
         Self { inner, step }
     }
 }

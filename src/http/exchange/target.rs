@@ -12,8 +12,8 @@ use http::uri::PathAndQuery;
 use memchr::{memchr, memmem};
 
 use super::host;
-use super::octets::{AUTHORITY, CLASS, NOT_PATH, NOT_QUERY, NOT_RFC3986, PCHAR, is};
 use super::rejection::Rejection;
+use crate::text::octets::{AUTHORITY, CLASS, NOT_PATH, NOT_QUERY, NOT_RFC3986, PCHAR, is};
 
 /// `http::Uri` counts in 16 bits.
 const MAX_TARGET: usize = 65_534;
@@ -28,15 +28,15 @@ pub(crate) enum Form {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Checked {
-    pub(super) form: Form,
+pub(in crate::http) struct Checked {
+    pub(in crate::http) form: Form,
     /// The path has a `%` or what may be a dot segment.
-    pub(super) normalize: bool,
+    pub(in crate::http) normalize: bool,
 }
 
 /// Whether a target, not empty, can be taken with this method.
 #[inline]
-pub(super) fn check(method: &[u8], target: &[u8], strict: bool) -> Result<Checked, Rejection> {
+pub(in crate::http) fn check(method: &[u8], target: &[u8], strict: bool) -> Result<Checked, Rejection> {
     if target.len() > MAX_TARGET {
         return Err(Rejection::RequestLineTooLong);
     }
@@ -83,7 +83,7 @@ fn other_form(method: &[u8], target: &[u8], strict: bool) -> Result<Checked, Rej
 }
 
 /// Scheme, authority and the rest of `http://authority/path?query`.
-pub(super) fn split_absolute(target: &[u8]) -> Option<(Scheme, &[u8], &[u8])> {
+pub(in crate::http) fn split_absolute(target: &[u8]) -> Option<(Scheme, &[u8], &[u8])> {
     let starts =
         |prefix: &[u8]| target.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
     let (scheme, rest) = if starts(b"http://") {
@@ -98,13 +98,13 @@ pub(super) fn split_absolute(target: &[u8]) -> Option<(Scheme, &[u8], &[u8])> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scheme {
+pub(in crate::http) enum Scheme {
     Http,
     Https,
 }
 
 impl Scheme {
-    pub(super) fn default_port(self) -> u16 {
+    pub(in crate::http) fn default_port(self) -> u16 {
         match self {
             Self::Http => 80,
             Self::Https => 443,

@@ -19,7 +19,7 @@ use crate::telemetry::events;
 ///
 /// What the handler wrote before it failed reaches the client; then the answer is cut.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(in crate::http) struct Answer {
     body: Body,
     length: Length,
     /// hyper has octets that it has not flushed.
@@ -56,7 +56,7 @@ impl Answer {
     /// hyper sends nothing at all for some of what a handler can make (a Transfer-Encoding beside a
     /// Content-Length, an interim status), and in debug builds panics over a Content-Length that is
     /// not the body's. None of it gets that far: what cannot be sent becomes a 500, as Kestrel's.
-    pub(super) fn prepare(
+    pub(in crate::http) fn prepare(
         mut response: Response,
         method: &Method,
         cx: &mut Context<'_>,
@@ -87,7 +87,7 @@ impl Answer {
     }
 
     /// A bare 500 in place of an answer with `headers`.
-    pub(super) fn server_error(headers: &HeaderMap) -> http::Response<Self> {
+    pub(in crate::http) fn server_error(headers: &HeaderMap) -> http::Response<Self> {
         Self::bare(StatusCode::INTERNAL_SERVER_ERROR, headers, false)
     }
 

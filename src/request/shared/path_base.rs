@@ -119,7 +119,7 @@ fn decode(path: &[u8]) -> Option<String> {
 }
 
 /// The octet that `%XX` at the start stands for.
-pub(super) fn escaped(text: &[u8]) -> Option<u8> {
+pub(in crate::request) fn escaped(text: &[u8]) -> Option<u8> {
     let [b'%', high, low, ..] = text else { return None };
     let digit = |digit: u8| char::from(digit).to_digit(16);
     u8::try_from(digit(*high)? << 4 | digit(*low)?).ok()

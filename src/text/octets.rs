@@ -1,24 +1,24 @@
 //! What each octet may be: one table for names, methods and targets.
 
 /// A `tchar` (RFC 9110, 5.6.2): methods, field names, chunk extensions.
-pub(super) const TOKEN: u8 = 1;
+pub(crate) const TOKEN: u8 = 1;
 /// Cannot stand raw in a path: what `http::Uri` refuses there, `#` and everything above 0x7F.
-pub(super) const NOT_PATH: u8 = 2;
+pub(crate) const NOT_PATH: u8 = 2;
 /// The same for a query.
-pub(super) const NOT_QUERY: u8 = 4;
+pub(crate) const NOT_QUERY: u8 = 4;
 /// Not in any path or query of RFC 3986, `%` apart.
-pub(super) const NOT_RFC3986: u8 = 8;
+pub(crate) const NOT_RFC3986: u8 = 8;
 /// In an authority-form target Kestrel takes letters, digits and `:.-[]@`.
-pub(super) const AUTHORITY: u8 = 16;
+pub(crate) const AUTHORITY: u8 = 16;
 /// Kestrel's Host grammar takes letters, digits and `!$&'()-._~`.
-pub(super) const HOST: u8 = 32;
+pub(crate) const HOST: u8 = 32;
 /// May stand raw in a path segment without a second meaning (`pchar` without `%`, RFC 3986, 3.3).
-pub(super) const PCHAR: u8 = 64;
+pub(crate) const PCHAR: u8 = 64;
 
-pub(super) static CLASS: [u8; 256] = classes();
+pub(crate) static CLASS: [u8; 256] = classes();
 
 #[inline]
-pub(super) fn is(octet: u8, class: u8) -> bool {
+pub(crate) fn is(octet: u8, class: u8) -> bool {
     CLASS[usize::from(octet)] & class != 0
 }
 

@@ -35,11 +35,11 @@ enum Why {
 }
 
 impl NotAvailable {
-    pub(super) fn without_layer(name: &'static str) -> Self {
+    pub(in crate::request) fn without_layer(name: &'static str) -> Self {
         Self(Why::Layer(name))
     }
 
-    pub(super) fn in_this_version(reason: &'static str) -> Self {
+    pub(in crate::request) fn in_this_version(reason: &'static str) -> Self {
         Self(Why::Version(reason))
     }
 }

@@ -11,7 +11,7 @@ use http::Request;
 use tower::ServiceExt;
 use tower::util::Oneshot;
 
-use super::App;
+use crate::http::App;
 
 pin_project_lite::pin_project! {
     /// The app at work on a request.
@@ -19,14 +19,14 @@ pin_project_lite::pin_project! {
     /// What `Oneshot` does, without carrying the request and the service along when the service is
     /// ready at once, as a `Router` always is: half a kilobyte less to move for each request.
     #[project = CallProjection]
-    pub(super) enum Call<S: App> {
+    pub(in crate::http) enum Call<S: App> {
         Ready { #[pin] future: S::Future },
         Waiting { oneshot: Pin<Box<Oneshot<S, Request<Body>>>> },
     }
 }
 
 impl<S: App> Call<S> {
-    pub(super) fn new(app: &mut S, request: Request<Body>) -> Self {
+    pub(in crate::http) fn new(app: &mut S, request: Request<Body>) -> Self {
         match app.poll_ready(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(_) => Self::Ready { future: app.call(request) },
             Poll::Pending => Self::Waiting { oneshot: Box::pin(app.clone().oneshot(request)) },

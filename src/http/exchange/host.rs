@@ -9,13 +9,13 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use memchr::memchr;
 
-use super::octets::{HOST, is};
 use super::target::{Scheme, split_absolute};
-use crate::transport::inet_aton;
+use crate::text::inet_aton;
+use crate::text::octets::{HOST, is};
 
 /// The grammar; an empty Host is one.
 #[inline]
-pub(super) fn is_valid(host: &[u8]) -> bool {
+pub(in crate::http) fn is_valid(host: &[u8]) -> bool {
     match host.first() {
         None => true,
         Some(b'[') => {
@@ -45,7 +45,7 @@ fn is_valid_port(port: &[u8]) -> bool {
 
 /// What .NET's `Uri` takes between `http://` and the path: user information, then a name of letters, digits, `-` and
 /// `_` or an IP address, then a port of 16 bits, which may be empty.
-pub(super) fn is_valid_authority(authority: &[u8]) -> bool {
+pub(in crate::http) fn is_valid_authority(authority: &[u8]) -> bool {
     let (host, port) = split_port(without_userinfo(authority));
     parse_port(port).is_ok() && (parse_ipv6(host).is_some() || is_valid_name(host))
 }
@@ -62,7 +62,7 @@ fn is_valid_name(name: &[u8]) -> bool {
 }
 
 /// Whether `host` names the authority of a target in absolute form.
-pub(super) fn is_of_absolute(host: &[u8], target: &[u8]) -> bool {
+pub(in crate::http) fn is_of_absolute(host: &[u8], target: &[u8]) -> bool {
     let Some((scheme, authority, _)) = split_absolute(target) else { return false };
     let authority = without_userinfo(authority);
     if host.eq_ignore_ascii_case(authority) {
@@ -75,7 +75,7 @@ pub(super) fn is_of_absolute(host: &[u8], target: &[u8]) -> bool {
 
 /// The Host that names the authority of a target in absolute form, in the spelling of .NET's `Uri`; `None` if the
 /// authority cannot be one.
-pub(super) fn of_absolute(target: &[u8]) -> Option<String> {
+pub(in crate::http) fn of_absolute(target: &[u8]) -> Option<String> {
     let (scheme, authority, _) = split_absolute(target)?;
     let (name, port) = split_port(without_userinfo(authority));
     let name = match (parse_ipv6(name), parse_ipv4(name)) {

@@ -1,0 +1,9 @@
+//! Grammar that several rooms need: one reader of each, and nothing that knows of connections, requests or layers.
+
+pub(crate) mod date;
+pub(crate) mod host;
+mod inet_aton;
+pub(crate) mod lines;
+pub(crate) mod octets;
+
+pub(crate) use inet_aton::inet_aton;
