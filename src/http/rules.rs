@@ -1,9 +1,8 @@
-//! What the drivers need of an endpoint's limits, worked out once.
+//! What the engines need of an endpoint's limits, worked out once.
 
 use std::time::Duration;
 
-use super::http1::head::HeadRules;
-use crate::limits::{Http2Limits, Limits, MinDataRate};
+use crate::limits::{HeaderValues, Http1Parsing, Http2Limits, Limits, MinDataRate};
 use crate::protocols::Protocols;
 
 #[derive(Debug)]
@@ -13,7 +12,6 @@ pub(crate) struct Rules {
     /// The connection is inside TLS.
     pub(crate) secure: bool,
     pub(crate) head: HeadRules,
-    pub(crate) max_line: usize,
     pub(crate) keep_alive: Option<Duration>,
     pub(crate) request_headers: Option<Duration>,
     pub(crate) min_response_data_rate: Option<MinDataRate>,
@@ -25,10 +23,25 @@ pub(crate) struct Rules {
     pub(crate) hyper_buffer: usize,
     pub(crate) hyper_max_headers: Option<usize>,
     pub(crate) http2_limits: Http2Limits,
-    pub(crate) max_headers_total: usize,
     /// The line of a refusal that says who refuses, or nothing.
     pub(crate) server_line: &'static str,
 }
+
+/// What decides whether a head is taken, for every version of HTTP.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HeadRules {
+    pub(crate) max_line: usize,
+    pub(crate) max_headers_total: usize,
+    pub(crate) max_headers: usize,
+    /// Of HTTP/2 alone: a header's name and its value each.
+    pub(crate) max_field: usize,
+    pub(crate) strict: bool,
+    pub(crate) utf8_values: bool,
+    pub(crate) host_override: bool,
+}
+
+/// `http::HeaderMap` has room for 24,576 names and panics over it.
+const MOST_HEADERS: usize = 24_000;
 
 /// Enough to see a client's end of stream behind a few pipelined requests, not enough to be worth
 /// filling.
@@ -45,28 +58,68 @@ impl Rules {
         Self { secure: true, ..Self::new(limits, Protocols::HTTP1) }
     }
 
+    /// Names each limit, so that one that is forgotten does not compile.
     pub(crate) fn new(limits: &Limits, protocols: Protocols) -> Self {
-        let head = limits.max_request_line_size + limits.max_request_headers_total_size + SLACK;
-        let buffer = limits.max_request_buffer_size.unwrap_or(READ_AHEAD);
-        let out = limits.max_response_buffer_size.unwrap_or(usize::MAX);
+        let Limits {
+            max_concurrent_connections: _,          // a layer of the connection
+            max_concurrent_upgraded_connections: _, // the server counts
+            max_request_line_size,
+            max_request_headers_total_size,
+            max_request_header_count,
+            max_request_body_size: _, // a layer of the request, as is the rate of its body
+            max_request_buffer_size,
+            max_response_buffer_size,
+            keep_alive_timeout,
+            request_headers_timeout,
+            min_request_body_data_rate: _,
+            min_response_data_rate,
+            http1_parsing,
+            header_values,
+            allow_host_header_override,
+            server_header,
+            http2,
+            problem: _, // such limits are not served with
+        } = limits;
+        let head =
+            max_request_line_size.saturating_add(*max_request_headers_total_size).saturating_add(SLACK);
+        let buffer = max_request_buffer_size.unwrap_or(READ_AHEAD);
+        let out = max_response_buffer_size.unwrap_or(usize::MAX);
         Self {
             http1: protocols.contains(Protocols::HTTP1),
             http2: protocols.contains(Protocols::HTTP2),
             secure: false,
-            head: HeadRules::new(limits),
-            max_line: limits.max_request_line_size,
-            keep_alive: limits.keep_alive_timeout,
-            request_headers: limits.request_headers_timeout,
-            min_response_data_rate: limits.min_response_data_rate,
+            head: HeadRules {
+                max_line: *max_request_line_size,
+                max_headers_total: *max_request_headers_total_size,
+                max_headers: (*max_request_header_count).min(MOST_HEADERS),
+                max_field: usize::try_from(http2.max_request_header_field_size).unwrap_or(usize::MAX),
+                strict: *http1_parsing == Http1Parsing::Strict,
+                utf8_values: *header_values == HeaderValues::Utf8,
+                host_override: *allow_host_header_override,
+            },
+            keep_alive: *keep_alive_timeout,
+            request_headers: *request_headers_timeout,
+            min_response_data_rate: *min_response_data_rate,
             read_ahead: READ_AHEAD.min(buffer),
             max_gathered: out,
             // hyper takes no less than 8 KiB, and buffers answers up to the same bound.
             hyper_buffer: head.max(out.clamp(8 * 1024, 64 * 1024)),
             // hyper has 100 places on its stack; to ask for more costs an allocation a request.
-            hyper_max_headers: Some(limits.max_request_header_count).filter(|count| *count > 100),
-            http2_limits: limits.http2.clone(),
-            max_headers_total: limits.max_request_headers_total_size,
-            server_line: if limits.server_header { "Server: kestrel-rs\r\n" } else { "" },
+            hyper_max_headers: Some(*max_request_header_count).filter(|count| *count > 100),
+            http2_limits: http2.clone(),
+            server_line: if *server_header { "Server: kestrel-rs\r\n" } else { "" },
         }
+    }
+}
+
+impl HeadRules {
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Rules::new(limits, Protocols::HTTP1).head
+    }
+
+    /// Octets of header lines, trailers and both empty lines: Kestrel counts the empty line of the head as two.
+    pub(crate) fn most_header_octets(&self) -> usize {
+        self.max_headers_total.saturating_add(2)
     }
 }

@@ -38,7 +38,7 @@ pub struct Http2Limits {
     pub(crate) initial_stream_window_size: u32,
     pub(crate) keep_alive_ping_delay: Option<Duration>,
     pub(crate) keep_alive_ping_timeout: Option<Duration>,
-    pub(super) problem: Option<Problem>,
+    pub(crate) problem: Option<Problem>,
 }
 
 /// RFC 9113 section 6.5.2: the range of `SETTINGS_MAX_FRAME_SIZE`.

@@ -79,7 +79,7 @@ pub struct Limits {
     pub(crate) allow_host_header_override: bool,
     pub(crate) server_header: bool,
     pub(crate) http2: Http2Limits,
-    problem: Option<Problem>,
+    pub(crate) problem: Option<Problem>,
 }
 
 /// How strictly HTTP/1 is read.
@@ -129,7 +129,7 @@ pub enum HeaderValues {
 
 /// The first value that an option cannot have, and where it was given.
 #[derive(Clone, Debug)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     what: String,
     at: &'static Location<'static>,
 }

@@ -6,7 +6,8 @@
 use http::StatusCode;
 
 use super::framing::BodyFraming;
-use super::head::{BodyLength, HeadRules};
+use super::head::BodyLength;
+use crate::http::rules::HeadRules;
 
 /// The most header lines of an answer that are followed; hyper's own bound for a request is 100.
 const MAX_HEADERS: usize = 512;

@@ -6,8 +6,9 @@ use http::Uri;
 use serde_json::Value;
 
 use super::framing::BodyFraming;
-use super::head::{EmptyLines, HeadParser, HeadRules};
+use super::head::{EmptyLines, HeadParser};
 use crate::http::exchange::target;
+use crate::http::rules::HeadRules;
 use crate::limits::{HeaderValues, Limits};
 
 /// File, start of the id, recorded status, ours (0: the path is another), how many, STRICTNESS row.

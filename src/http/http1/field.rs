@@ -2,8 +2,8 @@
 
 use memchr::memchr;
 
-use super::head::HeadRules;
 use crate::http::exchange::rejection::Rejection;
+use crate::http::rules::HeadRules;
 use crate::text::octets::{TOKEN, is};
 
 /// The longest name that `http::HeaderName` takes.

@@ -13,8 +13,9 @@
 //! `request-trailer-utf8`; and a bare LF never ends a trailer line, because hyper reads on until a CR.
 
 use super::field::LONGEST_NAME;
-use super::head::{BodyLength, Head, HeadRules};
+use super::head::{BodyLength, Head};
 use crate::http::exchange::rejection::Rejection;
+use crate::http::rules::HeadRules;
 use crate::text::octets::{TOKEN, is};
 
 /// Of extensions in one body; hyper breaks off at 16 KiB, counted a little more kindly.

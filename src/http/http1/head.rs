@@ -15,40 +15,8 @@ use super::field::{Codings, Field, parse_content_length};
 use crate::http::exchange::host;
 use crate::http::exchange::rejection::Rejection;
 use crate::http::exchange::target::{self, Form};
-use crate::limits::{HeaderValues, Http1Parsing, Limits};
+use crate::http::rules::HeadRules;
 use crate::text::octets::{TOKEN, is};
-
-/// `http::HeaderMap` has room for 24,576 names and panics over it.
-const MOST_HEADERS: usize = 24_000;
-
-/// The limits and switches that the parser needs, taken once a connection.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct HeadRules {
-    pub(crate) max_line: usize,
-    pub(crate) max_headers_total: usize,
-    pub(crate) max_headers: usize,
-    pub(crate) strict: bool,
-    pub(crate) utf8_values: bool,
-    pub(crate) host_override: bool,
-}
-
-impl HeadRules {
-    pub(crate) fn new(limits: &Limits) -> Self {
-        Self {
-            max_line: limits.max_request_line_size,
-            max_headers_total: limits.max_request_headers_total_size,
-            max_headers: limits.max_request_header_count.min(MOST_HEADERS),
-            strict: limits.http1_parsing == Http1Parsing::Strict,
-            utf8_values: limits.header_values == HeaderValues::Utf8,
-            host_override: limits.allow_host_header_override,
-        }
-    }
-
-    /// Octets of header lines, trailers and both empty lines: Kestrel counts the empty line of the head as two.
-    pub(super) fn most_header_octets(&self) -> usize {
-        self.max_headers_total.saturating_add(2)
-    }
-}
 
 /// How the body after a head is framed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -382,6 +350,7 @@ impl EmptyLines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::{Http1Parsing, Limits};
 
     fn rules() -> HeadRules {
         HeadRules::new(&Limits::default())

@@ -14,8 +14,9 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::framing::BodyFraming;
-use super::head::{Asks, BodyLength, EmptyLines, Head, HeadParser, HeadRules};
+use super::head::{Asks, BodyLength, EmptyLines, Head, HeadParser};
 use crate::http::exchange::target;
+use crate::http::rules::HeadRules;
 
 const SENTINEL: &[u8] = b"GET /sentinel HTTP/1.1\r\nHost: s\r\n\r\n";
 

@@ -27,9 +27,9 @@ pub(super) fn sniff(octets: &[u8], eof: bool, rules: &Rules) -> Result<Sniffed, 
         return Ok(Sniffed::Http1);
     }
     // Whoever speaks HTTP/1 to an endpoint of HTTP/2 gets words; anybody else hyper's GOAWAY.
-    match memchr::memchr(b'\n', &octets[..octets.len().min(rules.max_line)]) {
+    match memchr::memchr(b'\n', &octets[..octets.len().min(rules.head.max_line)]) {
         Some(end) if is_http1_line(&octets[..end]) => Err(Rejection::Http1OnHttp2Endpoint),
-        None if octets.len() < rules.max_line && !eof => Ok(Sniffed::TooShort),
+        None if octets.len() < rules.head.max_line && !eof => Ok(Sniffed::TooShort),
         _ => Ok(Sniffed::Http2),
     }
 }

@@ -78,7 +78,7 @@ fn builder(rules: &Rules, info: &ConnectionInfo) -> http2::Builder<StreamExecuto
         .max_frame_size(limits.max_frame_size)
         .initial_connection_window_size(limits.initial_connection_window_size)
         .initial_stream_window_size(limits.initial_stream_window_size)
-        .max_header_list_size(u32::try_from(rules.max_headers_total).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(rules.head.max_headers_total).unwrap_or(u32::MAX))
         .keep_alive_interval(limits.keep_alive_ping_delay)
         .enable_connect_protocol();
     if let Some(timeout) = limits.keep_alive_ping_timeout {
