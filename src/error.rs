@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::io;
 
 /// The error type that layers and bodies are generic over.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
@@ -10,7 +11,12 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 ///
 /// A running server has no errors of its own: a bad request is answered, a broken connection ends
 /// and is logged at debug. What this type reports is found before the first connection is
-/// accepted, and its text names the endpoint or the option and says what to do.
+/// accepted, and its text names the endpoint or the option and says what to do. What the system or a
+/// library said of it is its source, which the text does not repeat; `{:?}`, the form in which `main`
+/// prints what it returns, is both.
+///
+/// In a function that returns an [`io::Error`] `?` makes it one: of the kind that the system gave,
+/// else `InvalidInput`, for a certificate `InvalidData`.
 ///
 /// # Example
 ///
@@ -49,6 +55,12 @@ impl Error {
 
     pub(crate) fn with_source(mut self, source: impl Into<BoxError>) -> Self {
         self.0.source = Some(source.into());
+        self
+    }
+
+    /// The same, told of this place: an endpoint whose option is wrong.
+    pub(crate) fn at(mut self, place: &dyn fmt::Display) -> Self {
+        self.0.message = format!("{place}: {}", self.0.message);
         self
     }
 
@@ -96,5 +108,61 @@ impl fmt::Debug for Error {
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let mut kind = error.0.kind.of_io();
+        let mut next = error.source();
+        while let Some(source) = next {
+            if let Some(system) = source.downcast_ref::<Self>() {
+                kind = system.kind();
+                break;
+            }
+            next = source.source();
+        }
+        Self::new(kind, error)
+    }
+}
+
+impl ErrorKind {
+    /// Where the system had no part in it.
+    fn of_io(self) -> io::ErrorKind {
+        match self {
+            Self::Address | Self::Option => io::ErrorKind::InvalidInput,
+            Self::Bind => io::ErrorKind::Other,
+            #[cfg(feature = "tls")]
+            Self::Certificate => io::ErrorKind::InvalidData,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn becomes_an_io_error_of_the_kind_that_the_system_gave() {
+        let error = |kind| Error::new(kind, "text");
+        for (error, kind) in [
+            (error(ErrorKind::Address), io::ErrorKind::InvalidInput),
+            (error(ErrorKind::Option), io::ErrorKind::InvalidInput),
+            (error(ErrorKind::Bind), io::ErrorKind::Other),
+            (
+                error(ErrorKind::Bind).with_source(io::Error::from(io::ErrorKind::AddrInUse)),
+                io::ErrorKind::AddrInUse,
+            ),
+            (
+                error(ErrorKind::Option).with_source(
+                    error(ErrorKind::Bind).with_source(io::Error::from(io::ErrorKind::NotFound)),
+                ),
+                io::ErrorKind::NotFound,
+            ),
+        ] {
+            let error = io::Error::from(error);
+            assert_eq!((error.kind(), error.to_string().as_str()), (kind, "text"));
+            assert!(error.get_ref().is_some_and(|inner| inner.is::<Error>()));
+        }
     }
 }

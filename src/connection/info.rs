@@ -279,7 +279,8 @@ impl fmt::Debug for ConnectionInfo {
 }
 
 /// The identity of a connection: 13 digits and letters, unique within the process and, in
-/// practice, between restarts.
+/// practice, between restarts. Those of one process are in the order in which their connections were
+/// accepted, as numbers and as texts.
 ///
 /// # Example
 ///
@@ -291,10 +292,16 @@ impl fmt::Debug for ConnectionInfo {
 /// }
 /// # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(id));
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(u64);
 
 impl ConnectionId {
+    /// The number that its text spells, in base 32: greater for a connection that was accepted
+    /// later in this process.
+    pub fn as_u64(self) -> u64 {
+        self.0
+    }
+
     fn next() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         static START: OnceLock<u64> = OnceLock::new();
@@ -319,7 +326,7 @@ impl fmt::Display for ConnectionId {
 
 impl fmt::Debug for ConnectionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+        write!(f, "ConnectionId({self})")
     }
 }
 

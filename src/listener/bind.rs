@@ -63,20 +63,25 @@ fn inherit(endpoint: &Endpoint, options: &SocketOptions) -> io::Result<Bound> {
 /// What to tell somebody whose server does not start. `socket` is the one of `address` that failed.
 fn refused(address: &Address, socket: &Address, error: io::Error) -> Error {
     let text = if address == socket {
-        format!("cannot listen on {}: {}", Name(address), advice(address, &error))
+        format!("cannot listen on {}", Name(address))
     } else {
-        format!("cannot listen on {socket}, which {address} needs: {}", advice(socket, &error))
+        format!("cannot listen on {socket}, which {address} needs")
+    };
+    let text = match advice(socket, &error) {
+        Some(advice) => format!("{text}: {advice}"),
+        None => text,
     };
     Error::new(ErrorKind::Bind, text).with_source(error)
 }
 
-fn advice(address: &Address, error: &io::Error) -> String {
+/// What to do about the common causes; any other is left to the words of the system.
+fn advice(address: &Address, error: &io::Error) -> Option<String> {
     let advice = match (error.kind(), address.kind()) {
         (io::ErrorKind::AddrInUse, AddressKind::Unix(path)) => {
-            return format!(
+            return Some(format!(
                 "somebody listens there already; see who with `ss -lxp src {}`, or use another path",
                 path.display()
-            );
+            ));
         }
         (io::ErrorKind::AlreadyExists, AddressKind::Unix(_)) => {
             "a file is there that is no socket; move it away, or use another path"
@@ -94,14 +99,17 @@ fn advice(address: &Address, error: &io::Error) -> String {
         (io::ErrorKind::AddrNotAvailable, _) => {
             "no interface of this machine has this address; see which there are with `ip address`"
         }
+        (io::ErrorKind::InvalidInput, AddressKind::Descriptor(_)) => {
+            "it is no listening stream socket, TCP or Unix"
+        }
         (io::ErrorKind::InvalidInput, AddressKind::Ip(SocketAddr::V6(ip)))
             if ip.ip().is_unicast_link_local() && ip.scope_id() == 0 =>
         {
             "a link-local address needs its interface, as in [fe80::1%eth0]"
         }
-        _ => return error.to_string(),
+        _ => return None,
     };
-    advice.to_owned()
+    Some(advice.to_owned())
 }
 
 /// A descriptor has no address, but a number.

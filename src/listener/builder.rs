@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::bind::bind;
 use super::{BoundEndpoint, Endpoint, KestrelListener, SocketOptions};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::limits::Limits;
 #[cfg(feature = "tls")]
 use crate::tls::{Certificate, TlsOptions};
@@ -127,13 +127,8 @@ impl Builder {
     fn check(&self, endpoint: &Endpoint) -> Result<(), Error> {
         endpoint.check()?;
         endpoint.check_https()?;
-        let address = endpoint.address();
-        let wrong = |what: String| Err(Error::new(ErrorKind::Option, format!("{address}: {what}")));
         let options = endpoint.socket_options.as_ref().unwrap_or(&self.socket_options);
         let limits = endpoint.limits.as_ref().unwrap_or(&self.limits);
-        match limits.check().and_then(|()| options.check()) {
-            Err(error) => wrong(error.to_string()),
-            Ok(()) => Ok(()),
-        }
+        limits.check().and_then(|()| options.check()).map_err(|error| error.at(endpoint.address()))
     }
 }

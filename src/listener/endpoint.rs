@@ -277,9 +277,9 @@ impl Endpoint {
         if self.tls_twice {
             return wrong("tls: an endpoint has one TLS; remove one of the two calls".to_owned());
         }
-        match self.limits.as_ref().map(Limits::check) {
-            Some(Err(error)) => wrong(error.to_string()),
-            _ => Ok(()),
+        match &self.limits {
+            Some(limits) => limits.check().map_err(|error| error.at(&self.address)),
+            None => Ok(()),
         }
     }
 
@@ -288,9 +288,8 @@ impl Endpoint {
     pub(crate) fn all_layers(&self) -> Result<ConnectionLayers, Error> {
         #[cfg(feature = "tls")]
         if let Some((place, options)) = &self.tls {
-            let tls = TlsLayer::new(options.clone(), self.protocols).map_err(|error| {
-                Error::new(ErrorKind::Option, format!("{}: {error}", self.address)).with_source(error)
-            })?;
+            let tls =
+                TlsLayer::new(options.clone(), self.protocols).map_err(|error| error.at(&self.address))?;
             let mut layers = self.layers.clone();
             layers.0.insert(*place, Arc::new(move |service| wrap(&tls, service)));
             return Ok(layers);

@@ -111,7 +111,7 @@ impl ClientTrust {
         origin: &dyn fmt::Display,
     ) -> Result<Self, Error> {
         if certificates.is_empty() {
-            return Err(failed(origin, "there is no certificate in it"));
+            return Err(cannot_trust(origin, "there is no certificate in it"));
         }
         let mut roots = RootCertStore::empty();
         for certificate in certificates {
@@ -186,9 +186,12 @@ impl fmt::Debug for ClientTrust {
     }
 }
 
+fn cannot_trust(origin: &dyn fmt::Display, why: &str) -> Error {
+    Error::new(ErrorKind::Option, format!("cannot trust {origin}: {why}"))
+}
+
 fn failed(origin: &dyn fmt::Display, error: impl Into<BoxError>) -> Error {
-    let error = error.into();
-    Error::new(ErrorKind::Option, format!("cannot trust {origin}: {error}")).with_source(error)
+    Error::new(ErrorKind::Option, format!("cannot trust {origin}")).with_source(error)
 }
 
 fn system_roots() -> Result<RootCertStore, Error> {
@@ -197,7 +200,7 @@ fn system_roots() -> Result<RootCertStore, Error> {
     let (added, _) = roots.add_parsable_certificates(found.certs);
     match found.errors.into_iter().next() {
         Some(error) if added == 0 => Err(failed(&"the authorities of the system", error)),
-        None if added == 0 => Err(failed(
+        None if added == 0 => Err(cannot_trust(
             &"the authorities of the system",
             "there are none; install ca-certificates, or give them with ClientTrust::from_pem_file",
         )),

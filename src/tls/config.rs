@@ -106,8 +106,9 @@ impl Config {
         protocols: Protocols,
     ) -> Result<Self, Error> {
         let provider = Arc::new(provider(settings.cipher_suites.as_deref()));
-        let failed =
-            |error: rustls::Error| Error::new(ErrorKind::Option, error.to_string()).with_source(error);
+        let failed = |error: rustls::Error| {
+            Error::new(ErrorKind::Option, "rustls refuses these options").with_source(error)
+        };
         let trust = settings.client_trust.clone().unwrap_or_default();
         let verifier = trust.verifier(settings.client_certificates.unwrap_or_default(), &provider)?;
         let (resolver, selector): (Arc<dyn ResolvesServerCert>, _) = match signer {

@@ -45,12 +45,12 @@ pub(crate) enum Bound {
 }
 
 impl Bound {
-    /// Takes a listening socket, TCP or Unix, that another process has opened.
+    /// Takes a listening socket, TCP or Unix, that another process has opened; anything else is
+    /// `InvalidInput`.
     pub(crate) fn inherit(descriptor: OwnedFd, options: &SocketOptions) -> Result<Self> {
         let socket = Socket::from(descriptor);
-        let invalid = |what| Err(Error::new(ErrorKind::InvalidInput, what));
         if socket.r#type()? != Type::STREAM || !socket.is_listener()? {
-            return invalid("it is no listening stream socket");
+            return Err(ErrorKind::InvalidInput.into());
         }
         let address = socket.local_addr()?;
         if address.as_socket().is_some() {
@@ -60,7 +60,7 @@ impl Bound {
             let path = address.as_pathname().map_or_else(PathBuf::new, PathBuf::from);
             UnixSocket::inherit(socket, path).map(Self::Unix)
         } else {
-            invalid("it is neither a TCP nor a Unix socket")
+            Err(ErrorKind::InvalidInput.into())
         }
     }
 
@@ -132,7 +132,18 @@ impl fmt::Display for BoundAddr {
 /// Whether an error of `accept` is about one connection, which ended before it was taken: go on at
 /// once. Any other (no descriptors, no memory) comes again until something is freed: pause first.
 pub(crate) fn is_connection_error(error: &Error) -> bool {
-    // accept(2): Linux hands errors of the new connection's network to the caller.
+    // accept(2): Linux hands errors of the new connection's network to the caller, who should treat
+    // them as "try again"; EPERM is the firewall's, about this connection. These have no kind:
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if matches!(error.raw_os_error(), Some(libc::ENONET)) {
+        return true;
+    }
+    if matches!(
+        error.raw_os_error(),
+        Some(libc::EPERM | libc::EPROTO | libc::ENOPROTOOPT | libc::EHOSTDOWN | libc::EOPNOTSUPP)
+    ) {
+        return true;
+    }
     matches!(
         error.kind(),
         ErrorKind::ConnectionAborted
@@ -156,8 +167,26 @@ mod tests {
         assert!(is_connection_error(&ErrorKind::ConnectionAborted.into()));
         assert!(is_connection_error(&ErrorKind::ConnectionReset.into()));
         #[cfg(target_os = "linux")]
-        for errno in [/* ENOMEM */ 12, /* ENFILE */ 23, /* EMFILE */ 24] {
-            assert!(!is_connection_error(&Error::from_raw_os_error(errno)));
+        for errno in [
+            libc::ENETDOWN,
+            libc::EPROTO,
+            libc::ENOPROTOOPT,
+            libc::EHOSTDOWN,
+            libc::ENONET,
+            libc::EHOSTUNREACH,
+            libc::EOPNOTSUPP,
+            libc::ENETUNREACH,
+            libc::ECONNABORTED,
+            libc::EPERM,
+            libc::ETIMEDOUT,
+            libc::EINTR,
+        ] {
+            let error = Error::from_raw_os_error(errno);
+            assert!(is_connection_error(&error), "{error}");
+        }
+        for errno in [libc::ENOMEM, libc::ENOBUFS, libc::ENFILE, libc::EMFILE, libc::EINVAL, libc::EBADF] {
+            let error = Error::from_raw_os_error(errno);
+            assert!(!is_connection_error(&error), "{error}");
         }
     }
 }

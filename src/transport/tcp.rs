@@ -73,7 +73,12 @@ impl TcpSocket {
     pub(crate) async fn accept(&self) -> io::Result<Accepted> {
         let (stream, remote) = self.listener.accept().await?;
         // Only a socket for every address has to ask which one the client came to.
-        let local = if self.local.ip().is_unspecified() { stream.local_addr()? } else { self.local };
+        let local = if self.local.ip().is_unspecified() {
+            // What fails after `accept` is about this connection, whatever the system calls it.
+            stream.local_addr().map_err(|error| io::Error::new(io::ErrorKind::ConnectionAborted, error))?
+        } else {
+            self.local
+        };
         let reset = ResetOnDrop::default();
         Ok(Accepted {
             local: Some(canonical(local)),

@@ -13,10 +13,18 @@ use crate::telemetry::events;
 
 #[derive(Debug)]
 pub(crate) struct UnixSocket {
-    listener: UnixListener,
+    listener: WithFile<UnixListener>,
     path: PathBuf,
-    /// `None` for a socket that somebody else made.
-    _file: Option<SocketFile>,
+}
+
+/// A socket, and the file that stands for it; `None` for one that somebody else made.
+///
+/// The file is dropped first: while the socket is open, the system gives the number of its file to
+/// no other, so a file of that number is this one and not that of a successor at the same path.
+#[derive(Debug)]
+struct WithFile<S> {
+    file: Option<SocketFile>,
+    socket: S,
 }
 
 impl UnixSocket {
@@ -28,22 +36,23 @@ impl UnixSocket {
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         remove_stale(path, &address)?;
         socket.bind(&address)?;
-        let file = SocketFile::made_at(path)?;
+        let bound = WithFile { file: Some(SocketFile::made_at(path)?), socket };
         if let Some(mode) = mode {
             fs::set_permissions(path, Permissions::from_mode(mode))?;
         }
-        socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
-        Self::from_listening(socket, path.to_owned(), Some(file))
+        bound.socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
+        Self::from_listening(bound, path.to_owned())
     }
 
     /// Takes a socket that another process has bound and listens on; its file stays that process's.
     pub(super) fn inherit(socket: Socket, path: PathBuf) -> io::Result<Self> {
-        Self::from_listening(socket, path, None)
+        Self::from_listening(WithFile { file: None, socket }, path)
     }
 
-    fn from_listening(socket: Socket, path: PathBuf, file: Option<SocketFile>) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
-        Ok(Self { listener: UnixListener::from_std(socket.into())?, path, _file: file })
+    fn from_listening(bound: WithFile<Socket>, path: PathBuf) -> io::Result<Self> {
+        bound.socket.set_nonblocking(true)?;
+        let WithFile { file, socket } = bound;
+        Ok(Self { listener: WithFile { socket: UnixListener::from_std(socket.into())?, file }, path })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -51,7 +60,7 @@ impl UnixSocket {
     }
 
     pub(crate) async fn accept(&self) -> io::Result<Accepted> {
-        let (stream, _) = self.listener.accept().await?;
+        let (stream, _) = self.listener.socket.accept().await?;
         // There is no reset on a Unix socket; the client sees the end of the stream.
         Ok(Accepted { io: BoxIo::new(stream), local: None, remote: None, reset: ResetOnDrop::default() })
     }
@@ -66,7 +75,7 @@ fn remove_stale(path: &Path, address: &SockAddr) -> io::Result<()> {
         return Ok(());
     };
     if !found.file_type().is_socket() {
-        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "a file is there that is no socket"));
+        return Err(io::ErrorKind::AlreadyExists.into());
     }
     let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     // A server whose backlog is full would let the probe wait.
@@ -110,4 +119,30 @@ impl Drop for SocketFile {
 
 fn id(file: &Metadata) -> (u64, u64) {
     (file.dev(), file.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// Whether the file at the path is there when this is dropped.
+    struct Witness<'a>(&'a Path, &'a Mutex<Option<bool>>);
+
+    impl Drop for Witness<'_> {
+        fn drop(&mut self) {
+            *self.1.lock().unwrap() = Some(self.0.exists());
+        }
+    }
+
+    #[test]
+    fn the_file_goes_while_its_number_is_taken() {
+        let path = std::env::temp_dir().join(format!("kestrel-rs-unix-{}.sock", std::process::id()));
+        let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let seen = Mutex::new(None);
+        let file = Some(SocketFile::made_at(&path).unwrap());
+        drop(WithFile { file, socket: Witness(&path, &seen) });
+        assert_eq!(seen.into_inner().unwrap(), Some(false));
+    }
 }

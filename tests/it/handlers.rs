@@ -58,6 +58,29 @@ async fn a_request_cut_behind_the_one_in_work_does_not_cost_its_answer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn ids_are_values_in_the_order_of_their_connections_and_requests() {
+    let (sender, mut receiver) = mpsc::channel(4);
+    let app = Router::new().route("/", get(async move |id: RequestId| sender.send(id).await.unwrap()));
+    let server = TestServer::new(app);
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let mut client = connect(&server).await;
+        for number in 1..=2 {
+            assert_eq!(exchange(&mut client, GET).await.status, 200);
+            let id = receiver.recv().await.unwrap();
+            assert_eq!(id.number(), number);
+            assert_eq!(id.to_string(), format!("{}:{number:08X}", id.connection()));
+            assert_eq!(format!("{id:?}"), format!("RequestId({id})"));
+            let spelt = u64::from_str_radix(&id.connection().to_string(), 32).unwrap();
+            assert_eq!(id.connection().as_u64(), spelt);
+            ids.push(id);
+        }
+    }
+    assert!(ids.is_sorted() && ids[0].connection() == ids[1].connection(), "{ids:?}");
+    assert_eq!(ids.iter().collect::<std::collections::HashSet<_>>().len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
 async fn requests_are_numbered_on_their_connection() {
     let app = Router::new().route(
         "/",

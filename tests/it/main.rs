@@ -14,6 +14,7 @@ mod certificates;
 mod connections;
 #[cfg(feature = "test-util")]
 mod default_layers;
+mod errors;
 #[cfg(feature = "test-util")]
 mod frames;
 #[cfg(feature = "test-util")]

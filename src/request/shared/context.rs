@@ -97,14 +97,27 @@ impl RequestContext {
 /// use kestrel_rs::RequestId;
 ///
 /// async fn handler(id: RequestId) -> String {
+///     assert_eq!(id.to_string(), format!("{}:{:08X}", id.connection(), id.number()));
 ///     id.to_string() // "0HNG7QK3J4T1C:00000001"
 /// }
 /// # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(handler));
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId {
     connection: ConnectionId,
     number: u64,
+}
+
+impl RequestId {
+    /// The connection that the request came on.
+    pub fn connection(self) -> ConnectionId {
+        self.connection
+    }
+
+    /// Its number on that connection.
+    pub fn number(self) -> u64 {
+        self.number
+    }
 }
 
 impl fmt::Display for RequestId {
