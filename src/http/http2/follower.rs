@@ -34,11 +34,18 @@ pub(super) struct Follower {
     block: Block,
     budget: u32,
     budget_since: Instant,
-    /// When the last frame was whole, a SETTINGS ACK apart.
+    /// What the client has shown to be there by.
+    pub(super) signs: Signs,
+    /// The current frame is one when it is whole.
+    counts: bool,
+}
+
+/// What a client shows to be there by: whole frames, but for an ACK of our SETTINGS.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Signs {
+    pub(super) frames: u64,
     pub(super) last_frame: Instant,
     pub(super) last_ping: Option<Instant>,
-    /// The current frame counts for `last_frame`.
-    counts: bool,
 }
 
 /// The fields of a request, or its trailers, on their way.
@@ -81,8 +88,7 @@ impl Follower {
             block: Block::None,
             budget: BUDGET,
             budget_since: now,
-            last_frame: now,
-            last_ping: None,
+            signs: Signs { frames: 0, last_frame: now, last_ping: None },
             counts: false,
         }
     }
@@ -93,11 +99,6 @@ impl Follower {
             Block::None => None,
             Block::Open { since, .. } => Some(since),
         }
-    }
-
-    /// Whether the preface has come.
-    pub(super) fn has_begun(&self) -> bool {
-        self.preface == 0
     }
 
     /// Takes what came next; with a fault, how many octets came before the frame that has it.
@@ -140,8 +141,9 @@ impl Follower {
         if self.payload > 0 {
             return;
         }
-        if self.counts {
-            self.last_frame = now;
+        if std::mem::take(&mut self.counts) {
+            self.signs.frames += 1;
+            self.signs.last_frame = now;
         }
         if let Block::Open { last: true, .. } = self.block {
             self.block = Block::None;
@@ -158,7 +160,7 @@ impl Follower {
                 let since = self.block_since().unwrap_or(now);
                 self.block = Block::Open { since, last: flags & END_HEADERS != 0 };
             }
-            kind::PING => self.last_ping = Some(now),
+            kind::PING => self.signs.last_ping = Some(now),
             _ => {}
         }
         let is_of_use = match kind {
@@ -227,7 +229,7 @@ mod tests {
     fn begun(now: Instant) -> Follower {
         let mut follower = Follower::new(now);
         follower.follow(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", now).unwrap();
-        assert!(follower.has_begun());
+        assert_eq!(follower.preface, 0);
         follower
     }
 
@@ -247,7 +249,7 @@ mod tests {
             for piece in sent.chunks(size) {
                 follower.follow(piece, start).unwrap();
             }
-            assert_eq!(follower.last_ping, Some(start), "{size}");
+            assert_eq!(follower.signs.last_ping, Some(start), "{size}");
             assert_eq!(follower.block_since(), Some(start), "{size}");
             assert_eq!(follower.budget, BUDGET, "{size}");
         }
@@ -268,7 +270,7 @@ mod tests {
             follower.follow(&[*octet], later).unwrap();
         }
         assert_eq!(follower.block_since(), None);
-        assert_eq!(follower.last_frame, later);
+        assert_eq!(follower.signs.last_frame, later);
     }
 
     #[test]

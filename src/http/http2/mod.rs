@@ -26,6 +26,7 @@ use http::{Extensions, Method, Request, Response};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use self::exchange::{Connect, Exchange};
+use self::follower::Signs;
 use self::request::{Expectation, RequestBody};
 use self::streams::Streams;
 use self::turns::Turns;
@@ -131,6 +132,8 @@ struct Connection<S: App> {
     streams: Arc<Streams>,
     turns: Turns,
     phase: Phase,
+    /// h2 has ended.
+    over: bool,
     /// Requests so far.
     number: u64,
     pings: Option<KeepAlivePings>,
@@ -152,6 +155,7 @@ impl<S: App> Connection<S> {
             streams,
             turns: Turns::default(),
             phase: Phase::Serving,
+            over: false,
             number: 0,
             pings,
             timer: None,
@@ -168,7 +172,8 @@ impl<S: App> Connection<S> {
             if self.server.info.wants_close() && self.phase == Phase::Serving {
                 self.say_goodbye();
             }
-            if self.poll_requests(cx).is_ready() {
+            if self.over || self.poll_requests(cx).is_ready() {
+                self.over = true;
                 return self.poll_last_words(cx);
             }
             if self.turns.run() {
@@ -205,6 +210,7 @@ impl<S: App> Connection<S> {
                 Some(Err(error)) => {
                     if !matches!(self.phase, Phase::Ending(_)) {
                         events::connection_failed(&self.server.info, &error);
+                        self.phase = Phase::Ending(Instant::now());
                     }
                     return Poll::Ready(());
                 }
@@ -215,19 +221,14 @@ impl<S: App> Connection<S> {
 
     /// What h2 wrote at its end goes out, as far as the client takes it.
     fn poll_last_words(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let written = self.wire.lock().poll_write_gathered(cx);
-        if written.is_pending() {
-            let since = match self.phase {
-                Phase::Goodbye(since) | Phase::Ending(since) => since,
-                Phase::Serving => {
-                    let now = Instant::now();
-                    self.phase = Phase::Ending(now);
-                    now
-                }
-            };
-            return self.poll_timer(since + GOODBYE, cx);
-        }
-        Poll::Ready(())
+        let mut wire = self.wire.lock();
+        let (over, since) = match self.phase {
+            Phase::Ending(since) => (wire.poll_linger(cx), since),
+            Phase::Goodbye(since) => (wire.poll_write_gathered(cx), since),
+            Phase::Serving => (Poll::Ready(Ok(())), Instant::now()), // the client has gone
+        };
+        drop(wire);
+        if over.is_ready() { Poll::Ready(()) } else { self.poll_timer(since + GOODBYE, cx) }
     }
 
     fn take(&mut self, mut request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
@@ -324,12 +325,11 @@ impl<S: App> Connection<S> {
             self.turns.release();
             self.wire.lock().release();
         }
-        let (block_since, last_frame, last_ping, has_begun) = {
+        let (block_since, signs) = {
             let wire = self.wire.lock();
-            let follower = &wire.follower;
-            (follower.block_since(), follower.last_frame, follower.last_ping, follower.has_begun())
+            (wire.follower.block_since(), wire.follower.signs)
         };
-        let idle_since = idle_since.map(|since| last_ping.map_or(since, |ping| ping.max(since)));
+        let idle_since = idle_since.map(|since| signs.last_ping.map_or(since, |ping| ping.max(since)));
         let after = |since: Option<Instant>, time: Option<Duration>| since?.checked_add(time?);
         let idle_ends = match self.phase {
             Phase::Serving => after(idle_since, rules.keep_alive),
@@ -337,7 +337,7 @@ impl<S: App> Connection<S> {
             Phase::Ending(since) => Some(since + GOODBYE),
         };
         let block_ends = after(block_since, rules.request_headers);
-        let ping_due = self.pings.as_ref().filter(|_| has_begun).and_then(|pings| pings.due(last_frame));
+        let ping_due = self.pings.as_ref().and_then(|pings| pings.due(signs));
         let Some(deadline) = [idle_ends, block_ends, ping_due].into_iter().flatten().min() else {
             self.timer = None;
             return Poll::Pending;
@@ -354,18 +354,18 @@ impl<S: App> Connection<S> {
             self.end(Reason::PROTOCOL_ERROR);
             Next::Turn
         } else {
-            self.ping(last_frame);
+            self.ping(signs);
             Next::Turn
         })
     }
 
-    fn ping(&mut self, last_frame: Instant) {
+    fn ping(&mut self, signs: Signs) {
         let Some(pings) = &mut self.pings else { return };
-        if pings.is_unanswered(last_frame) {
+        if pings.unanswered_since(signs).is_some() {
             events::connection_failed(&self.server.info, &"no answer to a PING");
             return self.end(Reason::INTERNAL_ERROR);
         }
-        pings.send();
+        pings.send(signs);
     }
 
     /// A deadline that moves away leaves the timer alone; when it fires too early it is set again.
@@ -395,29 +395,30 @@ struct KeepAlivePings {
     ping: PingPong,
     delay: Duration,
     timeout: Option<Duration>,
-    /// When the PING was sent that no frame has come since.
-    sent: Option<Instant>,
+    /// When the last PING was sent, and how many frames had come before.
+    sent: Option<(Instant, u64)>,
 }
 
 impl KeepAlivePings {
     /// When to send the next PING, or to give up.
-    fn due(&self, last_frame: Instant) -> Option<Instant> {
-        match self.sent.filter(|sent| *sent >= last_frame) {
+    fn due(&self, signs: Signs) -> Option<Instant> {
+        match self.unanswered_since(signs) {
             Some(sent) => sent.checked_add(self.timeout?),
-            None => last_frame.max(self.sent.unwrap_or(last_frame)).checked_add(self.delay),
+            None => signs.last_frame.checked_add(self.delay),
         }
     }
 
-    fn is_unanswered(&self, last_frame: Instant) -> bool {
-        self.sent.is_some_and(|sent| sent >= last_frame)
+    /// When the PING was sent after which nothing has come.
+    fn unanswered_since(&self, signs: Signs) -> Option<Instant> {
+        self.sent.filter(|(_, frames)| *frames == signs.frames).map(|(sent, _)| sent)
     }
 
-    fn send(&mut self) {
+    fn send(&mut self, signs: Signs) {
         // The answer to the one before is taken back, else h2 sends no other.
         let _ = self.ping.poll_pong(&mut Context::from_waker(Waker::noop()));
         // An error: one is on its way, or the connection ends.
         let _ = self.ping.send_ping(Ping::opaque());
-        self.sent = Some(Instant::now());
+        self.sent = Some((Instant::now(), signs.frames));
     }
 }
 

@@ -66,6 +66,21 @@ impl WireState {
         Pin::new(&mut self.io).poll_flush(cx)
     }
 
+    /// Says that nothing more comes, and listens until the client has gone too: a socket that closes with octets unread
+    /// resets, and the client loses our last words.
+    pub(super) fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_write_gathered(cx))?;
+        ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
+        let mut octets = [0; 4096];
+        loop {
+            let mut unread = ReadBuf::new(&mut octets);
+            ready!(Pin::new(&mut self.io).poll_read(cx, &mut unread))?;
+            if unread.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
     /// An idle connection holds no buffer.
     pub(super) fn release(&mut self) {
         if self.gathered.is_empty() {
