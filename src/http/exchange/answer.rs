@@ -119,8 +119,10 @@ impl Answer {
         let tunnel =
             status == StatusCode::SWITCHING_PROTOCOLS || *method == Method::CONNECT && status.is_success();
         if tunnel || matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT) {
-            // A router says the length of whatever body there is; else the handler meant it.
-            if length.is_some_and(|length| length > 0 && Some(length) != exact) {
+            // A router says the length of whatever body there is, for HEAD that of the body which GET would have; else the
+            // handler meant it.
+            let is_meant = *method != Method::HEAD && length != exact;
+            if length.is_some_and(|length| length > 0 && is_meant) {
                 return Err(Broken::Unsent);
             }
             *response.body_mut() = Body::empty();
