@@ -86,6 +86,11 @@ impl Answer {
         Self::bare(status, response.headers(), close)
     }
 
+    /// Whether no octet follows the head, whatever length that claims.
+    pub(in crate::http) fn has_no_body(&self) -> bool {
+        matches!(self.length, Length::Claimed(_)) || http_body::Body::is_end_stream(self)
+    }
+
     /// A bare 500 in place of an answer with `headers`.
     pub(in crate::http) fn server_error(headers: &HeaderMap) -> http::Response<Self> {
         Self::bare(StatusCode::INTERNAL_SERVER_ERROR, headers, false)

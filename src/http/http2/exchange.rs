@@ -108,7 +108,7 @@ async fn send(
     stream: &mut OpenStream,
 ) -> Result<(), Reason> {
     let (head, body) = prepare(response);
-    let ends = body.is_end_stream();
+    let ends = body.has_no_body();
     let outgoing = respond.send_response(head, ends).map_err(|_| Reason::INTERNAL_ERROR)?;
     if ends {
         stream.complete();
