@@ -207,7 +207,6 @@ impl Endpoint {
         L::Service: Service<Connection, Response = (), Error: Into<BoxError>, Future: Send + 'static>
             + Clone
             + Send
-            + Sync
             + 'static,
     {
         self.layers.push(layer);
@@ -358,7 +357,6 @@ impl ConnectionLayers {
         L::Service: Service<Connection, Response = (), Error: Into<BoxError>, Future: Send + 'static>
             + Clone
             + Send
-            + Sync
             + 'static,
     {
         self.0.push(Arc::new(move |service| wrap(&layer, service)));

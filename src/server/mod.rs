@@ -67,10 +67,12 @@ pub fn serve<S: HttpService>(app: S) -> Serve<S> {
     }
 }
 
-/// What [`serve`] can serve: a `Service<Request<Body>>` that does not fail, can be cloned for each
-/// request, and whose response is anything that axum can make a response of.
+/// What [`serve`] can serve: a `Service<Request<Body>>` that does not fail, can be cloned, and whose
+/// response is anything that axum can make a response of.
 ///
 /// Implemented for every such service, `axum::Router` among them; there is nothing to implement.
+/// It need not be `Sync` (`tower::steer::Steer` and `BoxCloneService` are not): each connection has
+/// a clone of its own, each request over HTTP/2 another.
 ///
 /// # Example
 ///
@@ -89,7 +91,7 @@ pub fn serve<S: HttpService>(app: S) -> Serve<S> {
     message = "`{Self}` cannot be served",
     label = "neither a `Router` with its state given nor a service for requests that never fails",
     note = "a `Router` that still needs its state gets it by `.with_state(..)`",
-    note = "another service must be `Service<Request<Body>, Error = Infallible>`, `Clone`, `Send`, `Sync` and `'static`, with a `Send` future and a response that implements `IntoResponse`"
+    note = "another service must be `Service<Request<Body>, Error = Infallible>`, `Clone`, `Send` and `'static`, with a `Send` future and a response that implements `IntoResponse`"
 )]
 pub trait HttpService:
     Service<
@@ -99,7 +101,6 @@ pub trait HttpService:
         Future: Send + 'static,
     > + Clone
     + Send
-    + Sync
     + 'static
 {
 }
@@ -113,7 +114,6 @@ impl<S> HttpService for S where
             Future: Send + 'static,
         > + Clone
         + Send
-        + Sync
         + 'static
 {
 }

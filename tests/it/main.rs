@@ -35,6 +35,8 @@ mod rejections;
 #[cfg(feature = "test-util")]
 mod reset;
 #[cfg(feature = "test-util")]
+mod services;
+#[cfg(feature = "test-util")]
 mod shutdown;
 #[cfg(feature = "test-util")]
 mod support;
