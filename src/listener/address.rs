@@ -87,6 +87,8 @@ pub enum AddressKind {
     Unix(PathBuf),
     /// A listening socket that another process opened, by its number.
     Descriptor(RawFd),
+    /// A custom listener, by its name; see [`Endpoint::custom`](crate::Endpoint::custom).
+    Custom(Box<str>),
 }
 
 impl Address {
@@ -119,6 +121,12 @@ impl Address {
                 ),
             )),
             AddressKind::Unix(path) => check_socket_path(path).map_err(|why| error(self, why)),
+            AddressKind::Custom(name) if name.is_empty() || !name.bytes().all(|b| b.is_ascii_graphic()) => {
+                Err(error(
+                    &format_args!("{name:?}"),
+                    "the name of a custom listener is letters, digits and signs of ASCII, without spaces",
+                ))
+            }
             _ => Ok(()),
         }
     }
@@ -152,6 +160,7 @@ impl fmt::Display for Address {
             AddressKind::AnyIp { port } => write!(f, "[::]:{port}"),
             AddressKind::Unix(path) => write!(f, "unix:{}", path.display()),
             AddressKind::Descriptor(_) => f.write_str("<file handle>"),
+            AddressKind::Custom(name) => f.write_str(name),
         }
     }
 }

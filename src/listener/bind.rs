@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use super::endpoint::Custom;
 use super::{Address, AddressKind, BoundAddr, Endpoint, SocketOptions};
 use crate::error::{Error, ErrorKind};
 use crate::telemetry::events;
@@ -21,11 +22,21 @@ pub(super) fn bind(endpoint: &Endpoint, defaults: &SocketOptions) -> Result<(Add
         AddressKind::AnyIp { port } => TcpSocket::bind_any_ip(*port, options).map(Bound::Tcp),
         AddressKind::Unix(path) => UnixSocket::bind(path, endpoint.unix_mode, options).map(Bound::Unix),
         AddressKind::Descriptor(_) => inherit(endpoint, options),
+        AddressKind::Custom(_) => {
+            let custom = endpoint.custom.as_ref().and_then(Custom::take).ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Bind,
+                    format!("cannot listen on {address}: its listener has been taken; an endpoint with a custom one is bound once"),
+                )
+            })?;
+            return Ok((address.clone(), vec![Bound::Custom(custom)]));
+        }
     };
     let bound = bound.map_err(|error| refused(address, address, error))?;
     let kind = match bound.local_addr() {
         BoundAddr::Tcp(ip) => AddressKind::Ip(ip),
         BoundAddr::Unix(path) => AddressKind::Unix(path),
+        BoundAddr::Custom(name) => AddressKind::Custom(name),
     };
     Ok((Address::new(kind, address.is_https()), vec![bound]))
 }

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use axum::serve::Listener;
 use tower::{Layer, Service};
 
 use super::{Address, AddressKind, SocketOptions};
@@ -16,6 +17,7 @@ use crate::limits::Limits;
 use crate::protocols::Protocols;
 #[cfg(feature = "tls")]
 use crate::tls::{Certificate, TlsLayer, TlsOptions};
+use crate::transport::CustomSocket;
 
 /// An address to listen on, and what is special about it: protocols, limits, connection layers.
 ///
@@ -56,6 +58,7 @@ pub struct Endpoint {
     pub(super) address: Address,
     /// The socket itself, where somebody else has opened it.
     pub(super) descriptor: Option<Arc<OwnedFd>>,
+    pub(super) custom: Option<Custom>,
     pub(super) protocols: Protocols,
     pub(super) limits: Option<Limits>,
     pub(super) layers: ConnectionLayers,
@@ -186,6 +189,43 @@ impl Endpoint {
             .collect()
     }
 
+    /// Any listener that `axum::serve` takes: another kind of socket, or streams that another
+    /// program, a tunnel or a test gives. All that an endpoint has works on it: limits, layers,
+    /// TLS, the shutdown.
+    ///
+    /// `name` is what the log and [`ConnectionInfo::endpoint`](crate::ConnectionInfo::endpoint) call
+    /// it: `http://name`. Where the listener's addresses are `SocketAddr`, connections have them as
+    /// any other; of whatever type the address of a client is, it is kept with the connection:
+    /// `connection.get::<L::Addr>()`.
+    ///
+    /// There is one listener, so clones of the endpoint share it, and only one of them can be bound.
+    /// It is dropped when the server stops accepting. What a reset is on such a stream nobody knows:
+    /// a connection that is [aborted](crate::ConnectionInfo::abort) is dropped.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use axum::serve::ListenerExt;
+    /// use kestrel_rs::{Endpoint, KestrelListener};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?.tap_io(|stream| {
+    ///     let _ = stream.set_nodelay(true);
+    /// });
+    /// let listener = KestrelListener::builder().endpoint(Endpoint::custom("tapped", listener)).bind().await?;
+    /// assert_eq!(listener.addresses()[0].to_string(), "http://tapped");
+    /// assert!(listener.local_addrs()[0].socket_addr().is_some());
+    /// # Ok(()) }
+    /// ```
+    pub fn custom<L>(name: &str, listener: L) -> Self
+    where
+        L: Listener<Addr: Clone + Sync + 'static>,
+    {
+        let address = Address::new(AddressKind::Custom(name.into()), false);
+        Self { custom: Some(Custom::new(CustomSocket::new(name, listener))), ..Self::new(address) }
+    }
+
     /// The versions of HTTP that are spoken here; default HTTP/1.1 and HTTP/2.
     pub fn protocols(mut self, protocols: Protocols) -> Self {
         self.protocols = protocols;
@@ -272,6 +312,9 @@ impl Endpoint {
                 return wrong("unix_mode: only a Unix socket made here has a file".to_owned());
             }
         }
+        if self.custom.is_some() && self.socket_options.is_some() {
+            return wrong("socket_options: a custom listener has been set up already".to_owned());
+        }
         #[cfg(feature = "tls")]
         if self.tls_twice {
             return wrong("tls: an endpoint has one TLS; remove one of the two calls".to_owned());
@@ -318,6 +361,7 @@ impl Endpoint {
         Self {
             address,
             descriptor: None,
+            custom: None,
             protocols: Protocols::default(),
             limits: None,
             layers: ConnectionLayers::default(),
@@ -341,6 +385,21 @@ impl FromStr for Endpoint {
 
     fn from_str(address: &str) -> Result<Self, Error> {
         Self::parse(address)
+    }
+}
+
+/// A custom listener, until it is bound.
+#[derive(Clone, Debug)]
+pub(super) struct Custom(Arc<Mutex<Option<CustomSocket>>>);
+
+impl Custom {
+    fn new(socket: CustomSocket) -> Self {
+        Self(Arc::new(Mutex::new(Some(socket))))
+    }
+
+    /// `None` once it has been taken.
+    pub(super) fn take(&self) -> Option<CustomSocket> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -377,8 +436,6 @@ impl fmt::Debug for ConnectionLayers {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use tower::{ServiceExt, service_fn};
 
     use super::*;

@@ -78,18 +78,32 @@ pub(crate) fn accept_failed(endpoint: &str, error: &io::Error) {
 /// The server is ready.
 pub(crate) fn now_listening(endpoint: &dyn Display) {
     tracing::info!(target: "kestrel_rs", "now listening on {endpoint}");
-    if !tracing::dispatcher::has_been_set() {
-        // Nobody listens to events, and whoever runs their first program should not wonder.
-        #[expect(clippy::print_stderr, reason = "the program has no log")]
-        {
-            eprintln!("now listening on {endpoint}");
-        }
+    say(format_args!("now listening on {endpoint}"));
+}
+
+/// The server stops; it is said where its addresses were.
+pub(crate) fn shutting_down(connections: usize, addresses: usize) {
+    tracing::info!(target: "kestrel_rs", connections, "shutting down");
+    if addresses > 0 {
+        say(format_args!("shutting down"));
     }
 }
 
-/// The server stops.
-pub(crate) fn shutting_down(connections: usize) {
-    tracing::info!(target: "kestrel_rs", connections, "shutting down");
+/// Somebody has asked for the end three times.
+pub(crate) fn exiting() {
+    tracing::warn!(target: "kestrel_rs", "a third signal: the process ends");
+    say(format_args!("a third signal: the process ends"));
+}
+
+/// On standard error, where nobody listens to events: whoever runs their first program should not
+/// wonder.
+fn say(text: std::fmt::Arguments<'_>) {
+    if !tracing::dispatcher::has_been_set() {
+        #[expect(clippy::print_stderr, reason = "the program has no log")]
+        {
+            eprintln!("{text}");
+        }
+    }
 }
 
 /// The time for the shutdown was over before all connections were.

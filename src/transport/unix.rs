@@ -2,10 +2,12 @@
 
 use std::fs::{self, Metadata, Permissions};
 use std::io;
+use std::net::Shutdown;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use socket2::{Domain, SockAddr, Socket, Type};
+use http::Extensions;
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use tokio::net::UnixListener;
 
 use super::{Accepted, BoxIo, ResetOnDrop, SocketOptions};
@@ -59,10 +61,23 @@ impl UnixSocket {
         &self.path
     }
 
+    pub(super) fn close(&self) {
+        // With its file: whoever connects is refused from here on.
+        if self.listener.file.is_some() {
+            let _ = SockRef::from(&self.listener.socket).shutdown(Shutdown::Read);
+        }
+    }
+
     pub(crate) async fn accept(&self) -> io::Result<Accepted> {
         let (stream, _) = self.listener.socket.accept().await?;
         // There is no reset on a Unix socket; the client sees the end of the stream.
-        Ok(Accepted { io: BoxIo::new(stream), local: None, remote: None, reset: ResetOnDrop::default() })
+        Ok(Accepted {
+            io: BoxIo::new(stream),
+            local: None,
+            remote: None,
+            reset: ResetOnDrop::default(),
+            items: Extensions::new(),
+        })
     }
 }
 
