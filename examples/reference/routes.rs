@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::{OriginalUri, Path, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{BoxError, Json, Router};
@@ -17,7 +17,7 @@ use http_body_util::{BodyExt, LengthLimitError};
 use hyper::ext::Protocol;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use kestrel_rs::request::{LimitError, RequestLimits, SynchronousIoError, TrailersError};
+use kestrel_rs::request::{ErrorCode, LimitError, RequestLimits, SynchronousIoError, TrailersError};
 use kestrel_rs::{ConnectionInfo, MinDataRate, RequestAborted};
 use kestrel_rs::{RequestTrailers, Reset, ResponseTrailers, SynchronousIo};
 use percent_encoding::percent_decode_str;
@@ -25,7 +25,7 @@ use tokio::time::sleep;
 
 /// Kestrel gives `OPTIONS *` and CONNECT to the route of `/`, which only takes GET.
 async fn without_path(request: Request) -> StatusCode {
-    let is_path = request.uri().path().starts_with('/') && request.uri().authority().is_none();
+    let is_path = request.uri().path().starts_with('/') && request.method() != Method::CONNECT;
     if is_path { StatusCode::NOT_FOUND } else { StatusCode::METHOD_NOT_ALLOWED }
 }
 
@@ -192,16 +192,24 @@ async fn large(Path(n): Path<usize>) -> Response {
     ([(header::CONTENT_LENGTH, n)], body).into_response()
 }
 
-async fn abort(connection: ConnectionInfo) -> StatusCode {
-    connection.abort();
+/// As Kestrel's `HttpContext.Abort`: the stream over HTTP/2, the connection over HTTP/1.
+fn abort_request(connection: &ConnectionInfo, reset: Option<&Reset>) {
+    match reset {
+        Some(reset) => reset.stream(ErrorCode::INTERNAL_ERROR),
+        None => connection.abort(),
+    }
+}
+
+async fn abort(connection: ConnectionInfo, reset: Option<Reset>) -> StatusCode {
+    abort_request(&connection, reset.as_ref());
     std::future::pending().await
 }
 
-async fn abort_mid(connection: ConnectionInfo) -> Response {
+async fn abort_mid(connection: ConnectionInfo, reset: Option<Reset>) -> Response {
     let body = written(async move |mut out| {
         out.send_data("hello".into()).await?;
         sleep(Duration::from_millis(50)).await;
-        connection.abort();
+        abort_request(&connection, reset.as_ref());
         connection.closed().await;
         Ok(())
     });
@@ -237,7 +245,7 @@ async fn delay(Path(ms): Path<u64>) -> Response {
 }
 
 /// The path as Kestrel shows it: decoded, but for `%2F`.
-async fn path(OriginalUri(uri): OriginalUri) -> Response {
+async fn path(uri: Uri) -> Response {
     let path = uri.path().replace("%2F", "%252F").replace("%2f", "%252f");
     text(&percent_decode_str(&path).decode_utf8_lossy())
 }

@@ -254,7 +254,8 @@ impl ConnectionInfo {
         self.0.closed.fire();
     }
 
-    fn wake_driver(&self) {
+    /// Has the task that drives the connection look around.
+    pub(crate) fn wake_driver(&self) {
         let driver = lock(&self.0.wishes.driver).clone();
         if let Some(driver) = driver {
             driver.wake();

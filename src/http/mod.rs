@@ -74,7 +74,9 @@ impl<S: App> Service<Connection<BoxIo>> for HttpProtocol<S> {
             None => &self.rules,
             Some(tls) if tls.alpn() == Some(b"h2") => {
                 let read = bytes::BytesMut::new();
-                let connection = http2::serve(io, read, info, self.app.clone(), self.rules.clone());
+                let (rules, upgrades) = (self.rules.clone(), self.upgrades.clone());
+                let server = http2::Server::new(info, self.app.clone(), rules, upgrades);
+                let connection = http2::serve(io, read, server);
                 return ServeHttp::Http2(Box::pin(connection));
             }
             Some(tls) if !tls.protocols().contains(Protocols::HTTP1) => {
@@ -145,7 +147,7 @@ impl<S: App> Future for ServeHttp<S> {
                 Self::Http1(driver) => match std::task::ready!(Pin::new(&mut *driver).poll(cx)) {
                     http1::Outcome::Closed => return Poll::Ready(Ok(())),
                     http1::Outcome::Http2(io, read) => {
-                        let connection = http2::serve(io, read, driver.info(), driver.app(), driver.rules());
+                        let connection = http2::serve(io, read, driver.http2_server());
                         *self = Self::Http2(Box::pin(connection));
                     }
                 },

@@ -25,6 +25,8 @@ pub(crate) struct Rules {
     pub(crate) http2_limits: Http2Limits,
     /// The line of a refusal that says who refuses, or nothing.
     pub(crate) server_line: &'static str,
+    /// The same as a value.
+    pub(crate) server: Option<&'static str>,
 }
 
 /// What decides whether a head is taken, for every version of HTTP.
@@ -38,6 +40,8 @@ pub(crate) struct HeadRules {
     pub(crate) strict: bool,
     pub(crate) utf8_values: bool,
     pub(crate) host_override: bool,
+    /// Paths are shown to the app without what means the same (RFC 3986 section 6.2.2).
+    pub(crate) normalize_paths: bool,
 }
 
 /// `http::HeaderMap` has room for 24,576 names and panics over it.
@@ -76,6 +80,7 @@ impl Rules {
             http1_parsing,
             header_values,
             allow_host_header_override,
+            path_normalization,
             server_header,
             http2,
             problem: _, // such limits are not served with
@@ -96,6 +101,7 @@ impl Rules {
                 strict: *http1_parsing == Http1Parsing::Strict,
                 utf8_values: *header_values == HeaderValues::Utf8,
                 host_override: *allow_host_header_override,
+                normalize_paths: *path_normalization,
             },
             keep_alive: *keep_alive_timeout,
             request_headers: *request_headers_timeout,
@@ -107,6 +113,7 @@ impl Rules {
             // hyper has 100 places on its stack; to ask for more costs an allocation a request.
             hyper_max_headers: Some(*max_request_header_count).filter(|count| *count > 100),
             http2_limits: http2.clone(),
+            server: server_header.then_some("kestrel-rs"),
             server_line: if *server_header { "Server: kestrel-rs\r\n" } else { "" },
         }
     }

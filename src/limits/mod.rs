@@ -39,6 +39,7 @@ pub use min_data_rate::MinDataRate;
 /// | [`http1_parsing`](Self::http1_parsing) | [`Http1Parsing::Compatible`] | 400 |
 /// | [`header_values`](Self::header_values) | [`HeaderValues::Utf8`] | 400 |
 /// | [`allow_host_header_override`](Self::allow_host_header_override) | off | 400 |
+/// | [`without_path_normalization`](Self::without_path_normalization) | paths are normalised | |
 /// | [`without_server_header`](Self::without_server_header) | `Server: kestrel-rs` | |
 /// | [`http2`](Self::http2) | see [`Http2Limits`] | |
 ///
@@ -77,6 +78,7 @@ pub struct Limits {
     pub(crate) http1_parsing: Http1Parsing,
     pub(crate) header_values: HeaderValues,
     pub(crate) allow_host_header_override: bool,
+    pub(crate) path_normalization: bool,
     pub(crate) server_header: bool,
     pub(crate) http2: Http2Limits,
     pub(crate) problem: Option<Problem>,
@@ -158,6 +160,7 @@ impl Default for Limits {
             http1_parsing: Http1Parsing::default(),
             header_values: HeaderValues::default(),
             allow_host_header_override: false,
+            path_normalization: true,
             server_header: true,
             http2: Http2Limits::default(),
             problem: None,
@@ -318,6 +321,33 @@ impl Limits {
     /// ```
     pub fn allow_host_header_override(mut self) -> Self {
         self.allow_host_header_override = true;
+        self
+    }
+
+    /// Shows the app each path as it was sent.
+    ///
+    /// By default, on every version of HTTP, the path of a request is written in one way before a route
+    /// is looked for (RFC 3986 section 6.2.2): dot segments are removed (`/a/../b` is `/b`) and
+    /// percent-encoded octets that may stand as they are do so (`/%61` is `/a`); `%2F`, `%25` and what is
+    /// not ASCII stay encoded, and the query is left alone. So a path is what it means to everybody
+    /// behind: a rule for `/admin` is not passed by `/x/../admin`. What was sent is in
+    /// [`OriginalUri`](axum::extract::OriginalUri).
+    ///
+    /// # Differences from Kestrel
+    ///
+    /// There it is always done, and what is not ASCII is decoded too.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use kestrel_rs::Limits;
+    ///
+    /// // The app is a proxy, which passes paths on as they came.
+    /// let limits = Limits::default().without_path_normalization();
+    /// assert!(limits.check().is_ok());
+    /// ```
+    pub fn without_path_normalization(mut self) -> Self {
+        self.path_normalization = false;
         self
     }
 

@@ -78,8 +78,8 @@ pub use max_request_body_size::{MaxRequestBodySize, MaxRequestBodySizeLayer};
 pub use method_override::HttpMethodOverrideLayer;
 pub use min_request_body_data_rate::{MinRequestBodyDataRate, MinRequestBodyDataRateLayer};
 pub use min_response_data_rate::{MinResponseDataRate, MinResponseDataRateLayer};
+pub(crate) use reset::ResetWith;
 pub use reset::{ErrorCode, Reset, ResetLayer, ResetStreams};
-pub(crate) use reset::{ResetWith, StreamReset};
 pub use shared::{
     Around, BodyError, LimitError, NoTls, NotAvailable, NotServedByKestrel, OrAnswer, PathBase,
     RequestAborted, RequestId, RequestLimits, RequestScheme, ResponseFuture,

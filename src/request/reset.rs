@@ -243,8 +243,12 @@ impl Signal {
 pub(crate) struct ResetWith(ErrorCode);
 
 impl ResetWith {
-    pub(crate) fn error(self) -> StreamReset {
-        StreamReset(h2::Reason::from(self.0.0).into())
+    fn error(self) -> StreamReset {
+        StreamReset(self.reason().into())
+    }
+
+    pub(crate) fn reason(self) -> h2::Reason {
+        self.0.0.into()
     }
 
     /// For a server that does not know this extension, a body that fails.
@@ -257,20 +261,13 @@ impl ResetWith {
     }
 }
 
-/// hyper resets a stream with the code of an `h2::Error` that it finds among an error's sources.
+/// A stream is reset with the code of an `h2::Error` that is found among an error's sources, by hyper too.
 #[derive(Debug)]
-pub(crate) struct StreamReset(h2::Error);
+struct StreamReset(h2::Error);
 
 impl fmt::Display for StreamReset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the handler reset the stream")
-    }
-}
-
-impl StreamReset {
-    /// The handler gave up the connection: what Kestrel resets a stream with then.
-    pub(crate) fn aborted() -> Self {
-        Self(h2::Reason::INTERNAL_ERROR.into())
     }
 }
 

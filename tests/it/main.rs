@@ -24,6 +24,8 @@ mod frames;
 #[cfg(feature = "test-util")]
 mod handlers;
 #[cfg(feature = "test-util")]
+mod http2;
+#[cfg(feature = "test-util")]
 mod limits;
 mod listener;
 #[cfg(feature = "test-util")]

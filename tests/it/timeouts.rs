@@ -252,7 +252,6 @@ async fn a_header_block_that_does_not_end_is_ended() {
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "needs the time for a header block on HTTP/2"]
 async fn a_header_block_has_the_time_of_a_head_whatever_else_runs() {
     let mut client = connect().await;
     let start = Instant::now();

@@ -3,9 +3,12 @@
 
 mod answer;
 mod call;
+pub(super) mod decoded;
+mod extensions;
 pub(super) mod host;
 pub(super) mod rejection;
 pub(super) mod target;
 
 pub(super) use answer::Answer;
 pub(super) use call::Call;
+pub(super) use extensions::extensions;

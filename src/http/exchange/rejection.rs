@@ -93,7 +93,7 @@ impl Rejection {
         if let Some(allow) = self.allow() {
             _ = write!(answer, "Allow: {allow}\r\n");
         }
-        _ = write!(answer, "Date: {}\r\n{server_line}\r\n{body}", date::now());
+        _ = write!(answer, "Date: {}\r\n{server_line}\r\n{body}", date::now().to_str().unwrap_or_default());
         answer.into_bytes()
     }
 }

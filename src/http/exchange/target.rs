@@ -114,7 +114,7 @@ impl Scheme {
 
 /// Whether every octet may stand where it stands; `true` if the path needs [`normalize`].
 #[inline]
-fn path_and_query(target: &[u8], strict: bool) -> Result<bool, Rejection> {
+pub(in crate::http) fn path_and_query(target: &[u8], strict: bool) -> Result<bool, Rejection> {
     let (path, query) = match memchr(b'?', target) {
         Some(at) => target.split_at(at),
         None => (target, &[][..]),

@@ -12,15 +12,16 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
-use super::exchange::{Exchanges, extensions};
+use super::exchange::Exchanges;
 use super::gate::{Arrival, Gate};
 use super::shared::{GateStream, Shared};
 use super::timer::Timer;
 use super::waker::remember;
 use crate::connection::ConnectionInfo;
-use crate::http::App;
+use crate::http::exchange::extensions;
 use crate::http::rules::Rules;
 use crate::http::upgrade::UpgradeLimit;
+use crate::http::{App, http2};
 use crate::telemetry::events;
 use crate::transport::BoxIo;
 
@@ -105,16 +106,10 @@ impl<S: App> Driver<S> {
         }
     }
 
-    pub(crate) fn info(&self) -> ConnectionInfo {
-        self.info.clone()
-    }
-
-    pub(crate) fn app(&self) -> S {
-        self.app.clone()
-    }
-
-    pub(crate) fn rules(&self) -> Arc<Rules> {
-        self.rules.clone()
+    /// What a connection of HTTP/2 is served with.
+    pub(crate) fn http2_server(&self) -> http2::Server<S> {
+        let (info, app) = (self.info.clone(), self.app.clone());
+        http2::Server::new(info, app, self.rules.clone(), Arc::clone(self.shared.upgrades()))
     }
 
     fn hyper(&self) -> Hyper<S> {

@@ -7,7 +7,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
-use axum::extract::ConnectInfo;
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, Entry, HOST, TRANSFER_ENCODING};
 use http::{Extensions, HeaderValue, Method, Request, Response, StatusCode, Version};
@@ -19,7 +18,6 @@ use hyper::upgrade::OnUpgrade;
 use super::head::Asks;
 use super::notes::RequestNotes;
 use super::shared::Shared;
-use crate::connection::ConnectionInfo;
 use crate::http::App;
 use crate::http::exchange::Answer;
 use crate::http::exchange::Call;
@@ -32,29 +30,6 @@ pub(super) struct Exchanges<S> {
     pub(super) shared: Shared,
     /// What every request of the connection has in its extensions.
     pub(super) extensions: Extensions,
-}
-
-/// What every request of a connection has in its extensions.
-///
-/// Made once and cloned, with room for what the server and a router add: a table that grows would
-/// cost each request more than all of its other work here.
-pub(super) fn extensions(info: &ConnectionInfo) -> Extensions {
-    #[derive(Clone)]
-    struct Room<const N: usize>;
-
-    let mut extensions = Extensions::new();
-    extensions.insert(Room::<0>);
-    extensions.insert(Room::<1>);
-    extensions.insert(Room::<2>);
-    extensions.insert(Room::<3>);
-    extensions.remove::<Room<0>>();
-    extensions.remove::<Room<1>>();
-    extensions.remove::<Room<2>>();
-    extensions.remove::<Room<3>>();
-    if let Some(remote) = info.remote_addr() {
-        extensions.insert(ConnectInfo(remote));
-    }
-    extensions
 }
 
 impl<S: App> hyper::service::Service<Request<Incoming>> for Exchanges<S> {

@@ -189,7 +189,7 @@ impl HeadParser {
         }
         let checked = target::check(method, target, rules.strict)?;
         self.form = checked.form;
-        self.asks.add(Asks::NORMALIZE, checked.normalize);
+        self.asks.add(Asks::NORMALIZE, checked.normalize && rules.normalize_paths);
         self.asks.add(Asks::CONNECT, method == b"CONNECT");
         self.needs_length = matches!(method, b"POST" | b"PUT");
         self.target = method_end + 1..method_end + 1 + target_end;

@@ -61,7 +61,7 @@ impl Shared {
         &self.0.info
     }
 
-    pub(super) fn upgrades(&self) -> &UpgradeLimit {
+    pub(super) fn upgrades(&self) -> &Arc<UpgradeLimit> {
         &self.0.upgrades
     }
 

@@ -1,266 +1,436 @@
-//! HTTP/2, by hyper.
+//! HTTP/2: `h2` driven directly, with its streams run by turns.
+//!
+//! One task a connection: [`Connection`] polls h2, which reads frames and hands over requests; judges them
+//! ([`exchange::decoded`](super::exchange::decoded)), runs them ([`turns`]), writes what has been gathered ([`wire`]),
+//! and keeps the time. What the [`follower`] sees in the frames is for time and for faults.
 
-mod executor;
+mod exchange;
+mod follower;
+mod request;
+mod streams;
+mod tunnel;
+mod turns;
+mod wire;
 
-use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::ConnectInfo;
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
-use http_body::{Body as _, Frame, SizeHint};
-use hyper::body::Incoming;
-use hyper::server::conn::http2;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::sync::Notify;
+use h2::server::SendResponse;
+use h2::{Ping, PingPong, Reason, RecvStream};
+use http::header::{CONTENT_LENGTH, DATE, HeaderValue, SERVER};
+use http::{Extensions, Method, Request, Response};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-use self::executor::StreamExecutor;
+use self::exchange::{Connect, Exchange};
+use self::follower::Signs;
+use self::request::{Expectation, RequestBody};
+use self::streams::Streams;
+use self::turns::Turns;
+use self::wire::Wire;
 use super::App;
-use super::exchange::Answer;
-use super::exchange::Call;
+use super::exchange::decoded::{self, Refusal};
+use super::exchange::rejection::Rejection;
+use super::exchange::{Call, extensions};
 use super::rules::Rules;
+use super::upgrade::{Upgrade, UpgradeLimit};
 use crate::connection::{BoxIo, ConnectionInfo};
-use crate::request::{LimitState, RequestContext, ResetWith, StreamReset, Watched};
+use crate::request::min_response_data_rate::Watched as TimedTask;
+use crate::request::{LimitState, RequestContext, Watched};
 use crate::telemetry::events;
+use crate::text::date;
 use crate::transport::Rewind;
 
 /// How long a client may take to let go of a connection that the server has said goodbye on
 /// (GOAWAY) and on which nothing is in work.
 const GOODBYE: Duration = Duration::from_secs(5);
 
-/// Serves a connection that begins with the preface; `read` is what has been read of it.
-pub(crate) async fn serve<S: App>(
-    io: BoxIo,
-    read: BytesMut,
+/// What a connection is served with.
+pub(crate) struct Server<S> {
     info: ConnectionInfo,
     app: S,
     rules: Arc<Rules>,
-) {
-    let streams = Arc::new(Streams::default());
-    let service = Exchanges { app, info: info.clone(), streams: streams.clone() };
-    let io = TokioIo::new(Rewind::new(io, read));
-    let mut connection = pin!(builder(&rules, &info).serve_connection(io, service));
-    let mut said_goodbye = false;
-    loop {
-        tokio::select! {
-            result = connection.as_mut() => {
-                if let Err(error) = result {
-                    events::connection_failed(&info, &error);
-                }
-                return;
-            }
-            () = aborted(&info) => return,
-            () = streams.idle_for(if said_goodbye { Some(GOODBYE) } else { rules.keep_alive }) => {
-                if said_goodbye {
-                    return;
-                }
-            }
-            () = info.close_requested(), if !said_goodbye => {}
-        }
-        said_goodbye = true;
-        connection.as_mut().graceful_shutdown();
+    upgrades: Arc<UpgradeLimit>,
+    /// What every request of the connection has in its extensions.
+    extensions: Extensions,
+}
+
+impl<S> Server<S> {
+    pub(crate) fn new(info: ConnectionInfo, app: S, rules: Arc<Rules>, upgrades: Arc<UpgradeLimit>) -> Self {
+        let extensions = extensions(&info);
+        Self { info, app, rules, upgrades, extensions }
     }
 }
 
-fn builder(rules: &Rules, info: &ConnectionInfo) -> http2::Builder<StreamExecutor> {
-    let limits = &rules.http2_limits;
-    let mut builder = http2::Builder::new(StreamExecutor::new(info.clone()));
+/// Serves a connection that begins with the preface; `read` is what has been read of it.
+pub(crate) async fn serve<S: App>(io: BoxIo, read: BytesMut, server: Server<S>) {
+    let wire = Wire::new(Rewind::new(io, read), server.rules.max_gathered);
+    let Some(h2) = handshake(&wire, &server).await else { return };
+    let mut connection = Connection::new(h2, wire, server);
+    std::future::poll_fn(|cx| connection.poll(cx)).await;
+}
+
+/// Waits for the preface and sends our SETTINGS.
+async fn handshake<S>(wire: &Wire, server: &Server<S>) -> Option<h2::server::Connection<Wire, Bytes>> {
+    let limits = &server.rules.http2_limits;
+    let mut builder = h2::server::Builder::new();
     builder
-        .timer(TokioTimer::new())
         .max_concurrent_streams(limits.max_streams_per_connection)
-        .header_table_size(limits.header_table_size)
-        .max_frame_size(limits.max_frame_size)
         .initial_connection_window_size(limits.initial_connection_window_size)
-        .initial_stream_window_size(limits.initial_stream_window_size)
-        .max_header_list_size(u32::try_from(rules.head.max_headers_total).unwrap_or(u32::MAX))
-        .keep_alive_interval(limits.keep_alive_ping_delay)
+        .initial_window_size(limits.initial_stream_window_size)
+        .max_header_list_size(u32::try_from(server.rules.head.max_headers_total).unwrap_or(u32::MAX))
         .enable_connect_protocol();
-    if let Some(timeout) = limits.keep_alive_ping_timeout {
-        builder.keep_alive_timeout(timeout);
+    // What is the protocol's default is not said.
+    if limits.header_table_size != 4096 {
+        builder.header_table_size(limits.header_table_size);
     }
-    builder
+    if limits.max_frame_size != 16 * 1024 {
+        builder.max_frame_size(limits.max_frame_size);
+    }
+    let mut handshake = std::pin::pin!(builder.handshake(wire.clone()));
+    let handshake = std::future::poll_fn(|cx| {
+        let done = handshake.as_mut().poll(cx);
+        // Our SETTINGS do not wait for the client's; an error is h2's to see.
+        let _ = wire.lock().poll_write_gathered(cx);
+        if done.is_pending() && server.info.wants_abort() {
+            return Poll::Ready(None);
+        }
+        server.info.set_driver(cx.waker());
+        done.map(Some)
+    });
+    let patience = server.rules.request_headers.or(server.rules.keep_alive);
+    let done = match patience {
+        Some(patience) => timeout(patience, handshake).await.ok()?,
+        None => handshake.await,
+    };
+    match done? {
+        Ok(h2) => Some(h2),
+        Err(error) => {
+            events::connection_failed(&server.info, &error);
+            None
+        }
+    }
 }
 
-/// Ready once somebody wants the connection to be aborted.
-async fn aborted(info: &ConnectionInfo) {
-    std::future::poll_fn(|cx| {
-        info.set_driver(cx.waker());
-        if info.wants_abort() { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
+/// Where a connection is on its way to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Serving,
+    /// The client has been told to open no more streams, at this time.
+    Goodbye(Instant),
+    /// It ends with a code once that has been written.
+    Ending(Instant),
 }
 
-/// The streams in work on a connection.
-#[derive(Default)]
-struct Streams {
-    open: AtomicUsize,
-    all: AtomicU64,
-    changed: Notify,
+struct Connection<S: App> {
+    h2: h2::server::Connection<Wire, Bytes>,
+    wire: Wire,
+    server: Server<S>,
+    streams: Arc<Streams>,
+    turns: Turns,
+    phase: Phase,
+    /// h2 has ended.
+    over: bool,
+    /// Requests so far.
+    number: u64,
+    pings: Option<KeepAlivePings>,
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl Streams {
-    /// Ready when no stream has been in work for so long; never for `None`.
-    async fn idle_for(&self, time: Option<Duration>) {
-        let Some(time) = time else { return std::future::pending().await };
+impl<S: App> Connection<S> {
+    fn new(mut h2: h2::server::Connection<Wire, Bytes>, wire: Wire, server: Server<S>) -> Self {
+        let limits = &server.rules.http2_limits;
+        let pings = limits.keep_alive_ping_delay.and_then(|delay| {
+            let timeout = limits.keep_alive_ping_timeout;
+            Some(KeepAlivePings { ping: h2.ping_pong()?, delay, timeout, sent: None })
+        });
+        let streams = Streams::new(server.info.clone());
+        Self {
+            h2,
+            wire,
+            server,
+            streams,
+            turns: Turns::default(),
+            phase: Phase::Serving,
+            over: false,
+            number: 0,
+            pings,
+            timer: None,
+        }
+    }
+
+    /// One turn: takes what has come, answers what can be answered, and writes it. Ready when the connection has ended.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.server.info.set_driver(cx.waker());
         loop {
-            let changed = self.changed.notified();
-            if self.open.load(Ordering::Acquire) > 0 {
-                changed.await;
-            } else if tokio::time::timeout(time, changed).await.is_err() {
-                return;
+            if self.server.info.wants_abort() {
+                return Poll::Ready(());
+            }
+            if self.server.info.wants_close() && self.phase == Phase::Serving {
+                self.say_goodbye();
+            }
+            if self.over || self.poll_requests(cx).is_ready() {
+                self.over = true;
+                return self.poll_last_words(cx);
+            }
+            if self.turns.run() {
+                continue; // what they have given to h2 is to be encoded
+            }
+            let fault = self.wire.lock().take_fault();
+            if let Some(fault) = fault {
+                events::connection_failed(&self.server.info, &fault.what);
+                self.end(fault.reason);
+                continue;
+            }
+            let written = self.wire.lock().poll_write_gathered(cx);
+            match written {
+                Poll::Ready(Ok(())) => self.streams.flushed(),
+                Poll::Ready(Err(error)) => {
+                    events::connection_failed(&self.server.info, &error);
+                    return Poll::Ready(());
+                }
+                Poll::Pending => {}
+            }
+            match self.poll_time(cx) {
+                Poll::Ready(Next::Turn) => {}
+                Poll::Ready(Next::Close) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
             }
         }
     }
-}
 
-struct Exchanges<S> {
-    app: S,
-    info: ConnectionInfo,
-    streams: Arc<Streams>,
-}
+    /// Takes all requests that have come; ready when no more will.
+    fn poll_requests(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match ready!(self.h2.poll_accept(cx)) {
+                Some(Ok((request, respond))) => self.take(request, respond),
+                Some(Err(error)) => {
+                    if !matches!(self.phase, Phase::Ending(_)) {
+                        events::connection_failed(&self.server.info, &error);
+                        self.phase = Phase::Ending(Instant::now());
+                    }
+                    return Poll::Ready(());
+                }
+                None => return Poll::Ready(()),
+            }
+        }
+    }
 
-impl<S: App> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
-    type Response = Response<AnswerBody>;
-    type Error = StreamReset;
-    type Future = Exchange<S>;
+    /// What h2 wrote at its end goes out, as far as the client takes it.
+    fn poll_last_words(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut wire = self.wire.lock();
+        let (over, since) = match self.phase {
+            Phase::Ending(since) => (wire.poll_linger(cx), since),
+            Phase::Goodbye(since) => (wire.poll_write_gathered(cx), since),
+            Phase::Serving => (Poll::Ready(Ok(())), Instant::now()), // the client has gone
+        };
+        drop(wire);
+        if over.is_ready() { Poll::Ready(()) } else { self.poll_timer(since + GOODBYE, cx) }
+    }
 
-    fn call(&self, request: Request<Incoming>) -> Exchange<S> {
-        let number = self.streams.all.fetch_add(1, Ordering::Relaxed) + 1;
-        let context = RequestContext::new(self.info.clone(), number, LimitState::default());
-        let mut request = request.map(|body| {
-            if body.is_end_stream() { Body::empty() } else { Body::new(Watched::new(body, context.clone())) }
+    fn take(&mut self, mut request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
+        let info = &self.server.info;
+        if let Err(refusal) = decoded::take(&mut request, &self.server.rules.head, info.is_https()) {
+            return self.refuse(refusal, &mut respond);
+        }
+        self.number += 1;
+        let context = RequestContext::new(info.clone(), self.number, LimitState::default());
+        let stream = self.streams.open(context.clone());
+        let (mut parts, incoming) = request.into_parts();
+        self.add_extensions(&mut parts.extensions, context.clone());
+        let (mut expectation, mut connect, mut unread) = (None, None, None);
+        let body = if parts.method == Method::CONNECT {
+            connect = Upgrade::offer(&mut parts.extensions).map(|upgrade| {
+                let limit = Arc::clone(&self.server.upgrades);
+                Connect { upgrade, incoming, limit }
+            });
+            Body::empty()
+        } else if incoming.is_end_stream() {
+            Body::empty()
+        } else {
+            expectation = Expectation::of(&parts.headers);
+            let body = RequestBody::new(incoming, &parts.headers, context.clone(), expectation.clone());
+            unread = Some(body.unread());
+            Body::new(Watched::new(body, context))
+        };
+        let method = parts.method.clone();
+        let call = Call::new(&mut self.server.app, Request::from_parts(parts, body));
+        let waits_for_body = unread.is_some();
+        let exchange = Exchange { call, method, stream, respond, expectation, connect, _unread: unread };
+        let info = info.clone();
+        let task = Box::pin(async move {
+            // Given up, the stream is dropped, which resets it.
+            if TimedTask::new(exchange.run()).await.is_err() {
+                events::response_too_slow(&info);
+            }
         });
-        if let Some(remote) = self.info.remote_addr() {
-            request.extensions_mut().insert(ConnectInfo(remote));
-        }
-        request.extensions_mut().insert(context.clone());
-        let method = request.method().clone();
-        Exchange {
-            method,
-            answer: Call::new(&mut self.app.clone(), request),
-            stream: Some(OpenStream::new(context, self.streams.clone())),
+        if waits_for_body {
+            Turns::spawn(task); // its handler may block until the body is there
+        } else {
+            self.turns.push(task);
         }
     }
-}
 
-pin_project_lite::pin_project! {
-    /// The app at work on a request.
-    struct Exchange<S: App> {
-        #[pin]
-        answer: Call<S>,
-        method: Method,
-        stream: Option<OpenStream>,
-    }
-}
-
-impl<S: App> Future for Exchange<S> {
-    type Output = Result<Response<AnswerBody>, StreamReset>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let Ok(response) = ready!(this.answer.poll(cx));
-        if let Some(reset) = response.extensions().get::<ResetWith>() {
-            return Poll::Ready(Err(reset.error()));
+    fn add_extensions(&self, extensions: &mut Extensions, context: RequestContext) {
+        let own = std::mem::replace(extensions, self.server.extensions.clone());
+        if let Some(protocol) = own.get::<h2::ext::Protocol>() {
+            // axum looks for hyper's.
+            extensions.insert(hyper::ext::Protocol::from(protocol.as_str()));
         }
-        let stream = this.stream.take();
-        if stream
-            .as_ref()
-            .is_some_and(|stream| stream.context.connection().is_some_and(ConnectionInfo::wants_abort))
-        {
-            return Poll::Ready(Err(StreamReset::aborted()));
-        }
-        let mut response = Answer::prepare(response, this.method, cx);
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            response = Answer::server_error(response.headers()); // HTTP/2 has no such status
-        }
-        drop_connection_headers(response.headers_mut());
-        Poll::Ready(Ok(response.map(|answer| AnswerBody { answer, stream })))
-    }
-}
-
-/// Leaves out what is about a connection of HTTP/1 (RFC 9113 section 8.2.2).
-fn drop_connection_headers(headers: &mut HeaderMap) {
-    const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-    const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-    let is_of_connection = |name: &&HeaderName| {
-        matches!(**name, CONNECTION | TRANSFER_ENCODING | UPGRADE)
-            || **name == KEEP_ALIVE
-            || **name == PROXY_CONNECTION
-    };
-    let Some(found) = headers.keys().find(is_of_connection).cloned() else { return };
-    events::connection_headers_dropped(&found);
-    for name in [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TRANSFER_ENCODING, UPGRADE] {
-        headers.remove(name);
-    }
-}
-
-/// A stream in work; dropped before its answer is complete, it tells the handler's helpers.
-struct OpenStream {
-    context: RequestContext,
-    streams: Arc<Streams>,
-    complete: bool,
-}
-
-impl OpenStream {
-    fn new(context: RequestContext, streams: Arc<Streams>) -> Self {
-        streams.open.fetch_add(1, Ordering::AcqRel);
-        streams.changed.notify_waiters();
-        Self { context, streams, complete: false }
-    }
-}
-
-impl Drop for OpenStream {
-    fn drop(&mut self) {
-        if !self.complete {
-            self.context.abort();
-        }
-        self.streams.open.fetch_sub(1, Ordering::AcqRel);
-        self.streams.changed.notify_waiters();
-    }
-}
-
-/// An answer's body, which knows whether its client has got all of it.
-struct AnswerBody {
-    answer: Answer,
-    stream: Option<OpenStream>,
-}
-
-impl http_body::Body for AnswerBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let frame = ready!(Pin::new(&mut self.answer).poll_frame(cx));
-        if frame.is_none()
-            && let Some(stream) = &mut self.stream
-        {
-            stream.complete = true;
-        }
-        Poll::Ready(frame)
+        extensions.extend(own);
+        extensions.insert(context);
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.answer.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.answer.size_hint()
-    }
-}
-
-impl Drop for AnswerBody {
-    fn drop(&mut self) {
-        if let Some(stream) = &mut self.stream {
-            stream.complete |= self.answer.is_end_stream();
+    fn refuse(&mut self, refusal: Refusal, respond: &mut SendResponse<Bytes>) {
+        let info = &self.server.info;
+        match refusal {
+            Refusal::Answer(rejection) => {
+                events::bad_request(info, &rejection, rejection.status().as_u16());
+                // Fails when the stream is gone.
+                let _ = respond.send_response(bare(rejection, self.server.rules.server), true);
+            }
+            Refusal::Reset(rejection) => {
+                events::bad_request(info, &rejection, rejection.status().as_u16());
+                respond.send_reset(Reason::PROTOCOL_ERROR);
+            }
+            Refusal::End(rejection) => {
+                events::bad_request(info, &rejection, rejection.status().as_u16());
+                self.end(Reason::PROTOCOL_ERROR);
+            }
         }
     }
+
+    /// The client is to open no more streams (RFC 9113 section 6.8); those it has are answered.
+    fn say_goodbye(&mut self) {
+        self.phase = Phase::Goodbye(Instant::now());
+        self.h2.graceful_shutdown();
+    }
+
+    /// The connection ends with a code, and its streams with it.
+    fn end(&mut self, reason: Reason) {
+        if !matches!(self.phase, Phase::Ending(_)) {
+            self.phase = Phase::Ending(Instant::now());
+            self.h2.abrupt_shutdown(reason);
+        }
+    }
+
+    /// What the time has come for.
+    fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
+        let rules = Arc::clone(&self.server.rules);
+        let idle_since = self.streams.idle_since();
+        if idle_since.is_some() {
+            self.turns.release();
+            self.wire.lock().release();
+        }
+        let (block_since, signs) = {
+            let wire = self.wire.lock();
+            (wire.follower.block_since(), wire.follower.signs)
+        };
+        let idle_since = idle_since.map(|since| signs.last_ping.map_or(since, |ping| ping.max(since)));
+        let after = |since: Option<Instant>, time: Option<Duration>| since?.checked_add(time?);
+        let idle_ends = match self.phase {
+            Phase::Serving => after(idle_since, rules.keep_alive),
+            Phase::Goodbye(since) => after(idle_since.map(|idle| idle.max(since)), Some(GOODBYE)),
+            Phase::Ending(since) => Some(since + GOODBYE),
+        };
+        let block_ends = after(block_since, rules.request_headers);
+        let ping_due = self.pings.as_ref().and_then(|pings| pings.due(signs));
+        let Some(deadline) = [idle_ends, block_ends, ping_due].into_iter().flatten().min() else {
+            self.timer = None;
+            return Poll::Pending;
+        };
+        ready!(self.poll_timer(deadline, cx));
+        Poll::Ready(if idle_ends == Some(deadline) {
+            if self.phase != Phase::Serving {
+                return Poll::Ready(Next::Close);
+            }
+            self.say_goodbye();
+            Next::Turn
+        } else if block_ends == Some(deadline) {
+            events::connection_failed(&self.server.info, &"the headers did not come in time");
+            self.end(Reason::PROTOCOL_ERROR);
+            Next::Turn
+        } else {
+            self.ping(signs);
+            Next::Turn
+        })
+    }
+
+    fn ping(&mut self, signs: Signs) {
+        let Some(pings) = &mut self.pings else { return };
+        if pings.unanswered_since(signs).is_some() {
+            events::connection_failed(&self.server.info, &"no answer to a PING");
+            return self.end(Reason::INTERNAL_ERROR);
+        }
+        pings.send(signs);
+    }
+
+    /// A deadline that moves away leaves the timer alone; when it fires too early it is set again.
+    fn poll_timer(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if timer.deadline() > deadline {
+            timer.as_mut().reset(deadline);
+        }
+        loop {
+            ready!(timer.as_mut().poll(cx));
+            if timer.deadline() >= deadline {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(deadline);
+        }
+    }
+}
+
+/// What follows when a time is over.
+enum Next {
+    Turn,
+    Close,
+}
+
+/// Finds out whether a quiet client is there.
+struct KeepAlivePings {
+    ping: PingPong,
+    delay: Duration,
+    timeout: Option<Duration>,
+    /// When the last PING was sent, and how many frames had come before.
+    sent: Option<(Instant, u64)>,
+}
+
+impl KeepAlivePings {
+    /// When to send the next PING, or to give up.
+    fn due(&self, signs: Signs) -> Option<Instant> {
+        match self.unanswered_since(signs) {
+            Some(sent) => sent.checked_add(self.timeout?),
+            None => signs.last_frame.checked_add(self.delay),
+        }
+    }
+
+    /// When the PING was sent after which nothing has come.
+    fn unanswered_since(&self, signs: Signs) -> Option<Instant> {
+        self.sent.filter(|(_, frames)| *frames == signs.frames).map(|(sent, _)| sent)
+    }
+
+    fn send(&mut self, signs: Signs) {
+        // The answer to the one before is taken back, else h2 sends no other.
+        let _ = self.ping.poll_pong(&mut Context::from_waker(Waker::noop()));
+        // An error: one is on its way, or the connection ends.
+        let _ = self.ping.send_ping(Ping::opaque());
+        self.sent = Some((Instant::now(), signs.frames));
+    }
+}
+
+/// The answer to a request that no handler sees.
+fn bare(rejection: Rejection, server: Option<&'static str>) -> Response<()> {
+    let mut response = Response::new(());
+    *response.status_mut() = rejection.status();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    headers.insert(DATE, date::now());
+    if let Some(server) = server {
+        headers.insert(SERVER, HeaderValue::from_static(server));
+    }
+    response
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::connection::ConnectionInfo;
 
@@ -18,17 +18,21 @@ impl UpgradeLimit {
     /// Takes a place for an upgraded connection and gives back the one of an ordinary connection;
     /// false if there is none.
     pub(crate) fn admit(&self, connection: &ConnectionInfo) -> bool {
-        let place = match &self.0 {
-            None => None,
-            Some(free) => match Arc::clone(free).try_acquire_owned() {
-                Ok(place) => Some(place),
-                Err(_) => return false,
-            },
-        };
+        let Some(place) = self.place() else { return false };
         connection.release_slots();
-        if let Some(place) = place {
-            connection.add_slot(Box::new(place));
-        }
+        connection.add_slot(Box::new(place));
         true
     }
+
+    /// A place for something upgraded, until it is dropped; `None` if there is none left.
+    pub(crate) fn place(&self) -> Option<Place> {
+        match &self.0 {
+            None => Some(Place(None)),
+            Some(free) => Arc::clone(free).try_acquire_owned().ok().map(|place| Place(Some(place))),
+        }
+    }
 }
+
+/// What one upgraded connection or stream takes up.
+#[derive(Debug)]
+pub(crate) struct Place(#[expect(dead_code, reason = "held")] Option<OwnedSemaphorePermit>);

@@ -5,8 +5,6 @@
 //! it never sees the request or its answer. Once the app has said yes and its answer is written, that stream passes on
 //! to the real one.
 
-#![cfg_attr(not(test), expect(dead_code, reason = "the engines that use it follow"))]
-
 mod limit;
 mod switch;
 
