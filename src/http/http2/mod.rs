@@ -68,20 +68,26 @@ impl<S> Server<S> {
 /// Serves a connection that begins with the preface; `read` is what has been read of it.
 pub(crate) async fn serve<S: App>(io: BoxIo, read: BytesMut, server: Server<S>) {
     let wire = Wire::new(Rewind::new(io, read), server.rules.max_gathered);
-    let Some(h2) = handshake(&wire, &server).await else { return };
+    let Some(h2) = handshake(&wire, &server.info, &server.rules).await else { return };
     let mut connection = Connection::new(h2, wire, server);
     std::future::poll_fn(|cx| connection.poll(cx)).await;
 }
 
 /// Waits for the preface and sends our SETTINGS.
-async fn handshake<S>(wire: &Wire, server: &Server<S>) -> Option<h2::server::Connection<Wire, Bytes>> {
-    let limits = &server.rules.http2_limits;
+///
+/// Without the app, which need not be shared between threads.
+async fn handshake(
+    wire: &Wire,
+    info: &ConnectionInfo,
+    rules: &Rules,
+) -> Option<h2::server::Connection<Wire, Bytes>> {
+    let limits = &rules.http2_limits;
     let mut builder = h2::server::Builder::new();
     builder
         .max_concurrent_streams(limits.max_streams_per_connection)
         .initial_connection_window_size(limits.initial_connection_window_size)
         .initial_window_size(limits.initial_stream_window_size)
-        .max_header_list_size(u32::try_from(server.rules.head.max_headers_total).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(rules.head.max_headers_total).unwrap_or(u32::MAX))
         .enable_connect_protocol();
     // What is the protocol's default is not said.
     if limits.header_table_size != 4096 {
@@ -95,13 +101,13 @@ async fn handshake<S>(wire: &Wire, server: &Server<S>) -> Option<h2::server::Con
         let done = handshake.as_mut().poll(cx);
         // Our SETTINGS do not wait for the client's; an error is h2's to see.
         let _ = wire.lock().poll_write_gathered(cx);
-        if done.is_pending() && server.info.wants_abort() {
+        if done.is_pending() && info.wants_abort() {
             return Poll::Ready(None);
         }
-        server.info.set_driver(cx.waker());
+        info.set_driver(cx.waker());
         done.map(Some)
     });
-    let patience = server.rules.request_headers.or(server.rules.keep_alive);
+    let patience = rules.request_headers.or(rules.keep_alive);
     let done = match patience {
         Some(patience) => timeout(patience, handshake).await.ok()?,
         None => handshake.await,
@@ -109,7 +115,7 @@ async fn handshake<S>(wire: &Wire, server: &Server<S>) -> Option<h2::server::Con
     match done? {
         Ok(h2) => Some(h2),
         Err(error) => {
-            events::connection_failed(&server.info, &error);
+            events::connection_failed(info, &error);
             None
         }
     }
