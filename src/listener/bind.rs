@@ -3,12 +3,13 @@
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 
 use super::endpoint::Custom;
 use super::{Address, AddressKind, BoundAddr, Endpoint, SocketOptions};
 use crate::error::{Error, ErrorKind};
 use crate::telemetry::events;
-use crate::transport::{Bound, TcpSocket, UnixSocket};
+use crate::transport::{Bound, TcpSocket, UnixBinding};
 
 /// Opens the sockets of an endpoint; also returns the address that they really have.
 pub(super) fn bind(endpoint: &Endpoint, defaults: &SocketOptions) -> Result<(Address, Vec<Bound>), Error> {
@@ -20,7 +21,7 @@ pub(super) fn bind(endpoint: &Endpoint, defaults: &SocketOptions) -> Result<(Add
         }
         AddressKind::Ip(ip) => TcpSocket::bind(*ip, options).map(Bound::Tcp),
         AddressKind::AnyIp { port } => TcpSocket::bind_any_ip(*port, options).map(Bound::Tcp),
-        AddressKind::Unix(path) => UnixSocket::bind(path, endpoint.unix_mode, options).map(Bound::Unix),
+        AddressKind::Unix(path) => return bind_unix(endpoint, path, options),
         AddressKind::Descriptor(_) => inherit(endpoint, options),
         AddressKind::Custom(_) => {
             let custom = endpoint.custom.as_ref().and_then(Custom::take).ok_or_else(|| {
@@ -63,6 +64,33 @@ fn bind_localhost(address: &Address, port: u16, options: &SocketOptions) -> Resu
         }
         None => Ok(bound),
     }
+}
+
+/// The file has its mode, owner and group before anybody can connect.
+fn bind_unix(
+    endpoint: &Endpoint,
+    path: &Path,
+    options: &SocketOptions,
+) -> Result<(Address, Vec<Bound>), Error> {
+    let address = endpoint.address();
+    let file = &endpoint.unix_file;
+    let (owner, group) = file.ids()?;
+    let refused = |error| refused(address, address, error);
+    let socket = UnixBinding::at(path).map_err(refused)?;
+    if let Some(mode) = file.mode {
+        socket.set_mode(mode).map_err(refused)?;
+    }
+    socket.set_owner(owner, group).map_err(|error| {
+        let to = [("user", &file.owner), ("group", &file.group)].into_iter();
+        let to = to.filter_map(|(what, id)| id.as_ref().map(|id| format!("{what} {id}")));
+        let text = format!(
+            "cannot listen on {address}: its file cannot be given to {}; that takes root or CAP_CHOWN, or for a group that this user is in it",
+            to.collect::<Vec<_>>().join(" and ")
+        );
+        Error::new(ErrorKind::Bind, text).with_source(error)
+    })?;
+    let socket = socket.listen(options).map_err(refused)?;
+    Ok((address.clone(), vec![Bound::Unix(socket)]))
 }
 
 fn inherit(endpoint: &Endpoint, options: &SocketOptions) -> io::Result<Bound> {

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::serve::Listener;
 use tower::{Layer, Service};
 
+use super::unix_file::{UnixFile, UnixId};
 use super::{Address, AddressKind, SocketOptions};
 use crate::connection::{BoxConnectionService, Connection, wrap};
 use crate::error::{BoxError, Error, ErrorKind};
@@ -34,11 +35,12 @@ use crate::transport::CustomSocket;
 /// | `tls` | none: plain HTTP; on an `https` address the development certificate of this user, if there is one when it is bound |
 /// | [`socket_options`](Self::socket_options) | those of the [`Builder`](super::Builder::socket_options) |
 /// | [`unix_mode`](Self::unix_mode) | what the umask of the process leaves |
+/// | [`unix_owner`](Self::unix_owner), [`unix_group`](Self::unix_group) | those of the process |
 ///
 /// # Differences from Kestrel
 ///
-/// A file that a dead server left at the path of a Unix socket is replaced, and its mode can be
-/// set; in Kestrel the address is "in use", and the mode is fixed.
+/// A file that a dead server left at the path of a Unix socket is replaced, and its mode, owner and
+/// group can be set; in Kestrel the address is "in use", and they are fixed.
 ///
 /// # Example
 ///
@@ -69,7 +71,7 @@ pub struct Endpoint {
     #[cfg(feature = "tls")]
     tls_twice: bool,
     pub(super) socket_options: Option<SocketOptions>,
-    pub(super) unix_mode: Option<u32>,
+    pub(super) unix_file: UnixFile,
 }
 
 impl Endpoint {
@@ -291,7 +293,34 @@ impl Endpoint {
     /// They are set before anybody can connect. On an endpoint that makes no such file this is an
     /// error at `bind`.
     pub fn unix_mode(mut self, mode: u32) -> Self {
-        self.unix_mode = Some(mode);
+        self.unix_file.mode = Some(mode);
+        self
+    }
+
+    /// The user that the file of a Unix socket belongs to, by number or by name; default: the one
+    /// that the process runs as. To give a file to somebody else takes root, or `CAP_CHOWN`.
+    ///
+    /// It is set before anybody can connect. On an endpoint that makes no such file, and with a name
+    /// that [is not found](UnixId), this is an error at `bind`.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use kestrel_rs::Endpoint;
+    ///
+    /// // nginx may connect, nobody else.
+    /// let endpoint = Endpoint::unix("/run/app.sock").unix_owner("root").unix_group(33).unix_mode(0o660);
+    /// ```
+    pub fn unix_owner(mut self, user: impl Into<UnixId>) -> Self {
+        self.unix_file.owner = Some(user.into());
+        self
+    }
+
+    /// The group that the file of a Unix socket belongs to, as [`unix_owner`](Self::unix_owner);
+    /// default: that of the process, or of the folder if that hands it on. A user may choose among
+    /// the groups that it is in.
+    pub fn unix_group(mut self, group: impl Into<UnixId>) -> Self {
+        self.unix_file.group = Some(group.into());
         self
     }
 
@@ -304,14 +333,7 @@ impl Endpoint {
     pub fn check(&self) -> Result<(), Error> {
         self.address.check()?;
         let wrong = |what: String| Err(Error::new(ErrorKind::Option, format!("{}: {what}", self.address)));
-        if let Some(mode) = self.unix_mode {
-            if mode > 0o777 {
-                return wrong(format!("unix_mode: {mode:#o} is not allowed; at most 0o777 is"));
-            }
-            if !matches!(self.address.kind(), AddressKind::Unix(_)) {
-                return wrong("unix_mode: only a Unix socket made here has a file".to_owned());
-            }
-        }
+        self.unix_file.check(&self.address).map_err(|error| error.at(&self.address))?;
         if self.custom.is_some() && self.socket_options.is_some() {
             return wrong("socket_options: a custom listener has been set up already".to_owned());
         }
@@ -370,7 +392,7 @@ impl Endpoint {
             #[cfg(feature = "tls")]
             tls_twice: false,
             socket_options: None,
-            unix_mode: None,
+            unix_file: UnixFile::default(),
         }
     }
 }

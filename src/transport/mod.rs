@@ -26,7 +26,7 @@ pub(crate) use io::{ResetOnDrop, Rewind};
 pub(crate) use memory::{MemoryConnector, MemorySocket, MemoryStream, socket as memory_socket};
 pub use options::SocketOptions;
 pub(crate) use tcp::TcpSocket;
-pub(crate) use unix::UnixSocket;
+pub(crate) use unix::{UnixBinding, UnixSocket};
 
 /// A connection, fresh from its socket.
 #[derive(Debug)]
