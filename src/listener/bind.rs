@@ -20,7 +20,12 @@ pub(super) fn bind(endpoint: &Endpoint, defaults: &SocketOptions) -> Result<(Add
             return Ok((address.clone(), bind_localhost(address, *port, options)?));
         }
         AddressKind::Ip(ip) => TcpSocket::bind(*ip, options).map(Bound::Tcp),
-        AddressKind::AnyIp { port } => TcpSocket::bind_any_ip(*port, options).map(Bound::Tcp),
+        AddressKind::AnyIp { port } => {
+            if let Some(host) = address.misleading_host() {
+                events::host_name_restricts_nothing(host, *port);
+            }
+            TcpSocket::bind_any_ip(*port, options).map(Bound::Tcp)
+        }
         AddressKind::Unix(path) => return bind_unix(endpoint, path, options),
         AddressKind::Descriptor(_) => inherit(endpoint, options),
         AddressKind::Custom(_) => {

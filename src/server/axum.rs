@@ -22,7 +22,8 @@ impl KestrelListener {
     /// and `axum::serve` has no time for its shutdown.
     ///
     /// A handler gets the connection as `ConnectInfo<ConnectionInfo>`, with
-    /// `app.into_make_service_with_connect_info::<ConnectionInfo>()`.
+    /// `app.into_make_service_with_connect_info::<ConnectionInfo>()`. `ConnectInfo<SocketAddr>` is
+    /// there under [`serve`](crate::serve) only: axum gives it for its own listeners.
     ///
     /// # Errors
     ///

@@ -55,6 +55,9 @@ use signals::Further;
 /// [custom listener](crate::Endpoint::custom) is dropped by the next turn of the runtime.
 ///
 /// `app` is any `Router` with its state given, or any `Service<Request<Body>>` that does not fail.
+/// It needs no `into_make_service_with_connect_info`: `ConnectInfo<SocketAddr>` works as it is,
+/// wherever the client has an IP address. On a Unix socket it has none, so what serves both asks for
+/// [`ConnectionInfo`](crate::ConnectionInfo).
 ///
 /// # Example
 ///
@@ -66,6 +69,19 @@ use signals::Further;
 ///     let app = Router::new().route("/", get(|| async { "Hello, World!" }));
 ///     kestrel_rs::serve(app).await
 /// }
+/// ```
+///
+/// Handlers of axum know their client as before:
+///
+/// ```
+/// use std::net::SocketAddr;
+/// use axum::{Router, extract::ConnectInfo, routing::get};
+///
+/// async fn whoami(ConnectInfo(client): ConnectInfo<SocketAddr>) -> String {
+///     client.to_string()
+/// }
+/// let server = kestrel_rs::serve(Router::new().route("/", get(whoami)));
+/// # drop(server);
 /// ```
 ///
 /// In a task that is ended from outside:

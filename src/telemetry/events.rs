@@ -116,6 +116,11 @@ pub(crate) fn loopback_unavailable(endpoint: &dyn Display, missing: SocketAddr, 
     tracing::info!(target: "kestrel_rs::listener", %endpoint, %missing, %error, "cannot listen on one of the loopback addresses");
 }
 
+/// An endpoint was given a name that looks like a place to listen, or like a filter.
+pub(crate) fn host_name_restricts_nothing(host: &str, port: u16) {
+    tracing::warn!(target: "kestrel_rs::listener", ?host, port, "a host name in an endpoint restricts nothing: it listens on every address of the machine; write * if that is meant, or an IP address, and filter hosts with `HostFilteringLayer`");
+}
+
 /// Every address means every IPv4 address here.
 pub(crate) fn no_dual_stack(port: u16, error: &io::Error) {
     tracing::debug!(target: "kestrel_rs::listener", port, %error, "cannot listen on [::]; trying 0.0.0.0");

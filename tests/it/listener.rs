@@ -100,6 +100,20 @@ async fn any_ip_takes_both_families() {
     }
 }
 
+#[cfg(feature = "test-util")]
+#[tokio::test]
+async fn a_host_name_that_restricts_nothing_is_an_event_at_warn() {
+    let events = crate::support::Events::record();
+    for (address, expected) in [("http://www.example.org:0", 1), ("http://*:0", 0), ("http://127.0.0.1:0", 0)]
+    {
+        let _listener = KestrelListener::bind(address).await.unwrap();
+        let warnings: Vec<_> =
+            events.take().into_iter().filter(|(level, _)| *level == tracing::Level::WARN).collect();
+        assert_eq!(warnings.len(), expected, "{warnings:?}");
+        assert!(warnings.iter().all(|(_, text)| text.contains("\"www.example.org\"")), "{warnings:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_port_in_use_is_named_with_what_to_do() {
     let first = KestrelListener::bind("http://127.0.0.1:0").await.unwrap();
