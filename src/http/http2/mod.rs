@@ -68,7 +68,7 @@ impl<S> Server<S> {
 /// Serves a connection that is to begin with the preface; `read` is what has been read of it.
 pub(crate) async fn serve<S: App>(io: BoxIo, read: BytesMut, server: Server<S>) {
     let wire = Wire::new(Rewind::new(io, read), server.rules.max_gathered);
-    match handshake(&wire, &server).await {
+    match handshake(&wire, &server.info, &server.rules).await {
         Ok(h2) => {
             let mut connection = Connection::new(h2, wire, server);
             std::future::poll_fn(|cx| connection.poll(cx)).await;
@@ -84,17 +84,20 @@ pub(crate) async fn serve<S: App>(io: BoxIo, read: BytesMut, server: Server<S>) 
 }
 
 /// Waits for the preface and sends our SETTINGS; with `Err`, what the client is told.
-async fn handshake<S>(
+///
+/// Without the app, which need not be shared between threads.
+async fn handshake(
     wire: &Wire,
-    server: &Server<S>,
+    info: &ConnectionInfo,
+    rules: &Rules,
 ) -> Result<h2::server::Connection<Wire, Bytes>, Option<Reason>> {
-    let limits = &server.rules.http2_limits;
+    let limits = &rules.http2_limits;
     let mut builder = h2::server::Builder::new();
     builder
         .max_concurrent_streams(limits.max_streams_per_connection)
         .initial_connection_window_size(limits.initial_connection_window_size)
         .initial_window_size(limits.initial_stream_window_size)
-        .max_header_list_size(u32::try_from(server.rules.head.max_headers_total).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(rules.head.max_headers_total).unwrap_or(u32::MAX))
         .enable_connect_protocol();
     // What is the protocol's default is not said.
     if limits.header_table_size != 4096 {
@@ -105,20 +108,20 @@ async fn handshake<S>(
     }
     let mut handshake = std::pin::pin!(builder.handshake(wire.clone()));
     let handshake = std::future::poll_fn(|cx| {
-        server.info.set_driver(cx.waker());
-        if server.info.wants_abort() {
-            return Poll::Ready(None);
+        info.set_driver(cx.waker());
+        match handshake.as_mut().poll(cx) {
+            Poll::Pending if info.wants_abort() || info.wants_close() => Poll::Ready(None),
+            polled => polled.map(Some),
         }
-        handshake.as_mut().poll(cx).map(Some)
     });
-    let done = match server.rules.keep_alive {
+    let done = match rules.keep_alive {
         Some(patience) => timeout(patience, handshake).await,
         None => Ok(handshake.await),
     };
     match done {
         Ok(Some(Ok(h2))) => Ok(h2),
         Ok(Some(Err(error))) => {
-            events::connection_failed(&server.info, &error);
+            events::connection_failed(info, &error);
             Err(error.reason())
         }
         Ok(None) => Err(None),
