@@ -87,7 +87,7 @@ impl Http2Limits {
         self.range("max_frame_size", bytes, FRAME_SIZES)
     }
 
-    /// The longest name or value of a header in bytes; default 32,768; at least 1.
+    /// The longest name or value of a header in bytes; default 32,768; at least 1. One that is longer is answered with 431.
     #[track_caller]
     pub fn max_request_header_field_size(mut self, bytes: u32) -> Self {
         self.max_request_header_field_size = bytes;
