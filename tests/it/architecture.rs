@@ -136,7 +136,7 @@ fn every_file_says_first_what_it_is() {
     let mut wrong = String::new();
     for source in sources() {
         let is_part = PARTS.iter().any(|part| source.path.ends_with(part));
-        if !is_part && !source.text.starts_with("//! ") && !source.text.starts_with("#![doc = include_str!") {
+        if !is_part && !source.text.starts_with("//! ") && source.path != Path::new("lib.rs") {
             _ = writeln!(wrong, "src/{}: does not begin with `//! `", source.path.display());
         }
     }
