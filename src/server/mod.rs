@@ -258,6 +258,8 @@ async fn run(
     signal: Option<Signal>,
     timeout: Option<Duration>,
 ) {
+    // Heard from before anybody knows that the server is there.
+    let first = signal.is_none().then(signals::first);
     let addresses = listener.addresses();
     for address in &addresses {
         events::now_listening(address);
@@ -274,18 +276,14 @@ async fn run(
         server.accepting.start(endpoint, &service, &server.tracker, accept::tasks());
     }
     drop(app);
-    match signal {
-        Some(signal) => {
-            signal.await;
-            server.shut_down(Box::pin(std::future::pending())).await;
-        }
-        None => {
-            signals::first().await;
-            let Further { second, served } = Further::listen(server.tracker.clone()).await;
-            server.shut_down(second).await;
-            drop(served);
-        }
+    if let Some(signal) = signal {
+        signal.await;
     }
+    let Some(first) = first else { return server.shut_down(Box::pin(std::future::pending())).await };
+    first.await;
+    let Further { second, served } = Further::listen(server.tracker.clone()).await;
+    server.shut_down(second).await;
+    drop(served);
 }
 
 impl<S: HttpService> IntoFuture for Serve<S> {
