@@ -58,6 +58,9 @@
 //! # }
 //! ```
 //!
+//! By the default signals, a second one cuts what is left at once, and a third ends the process. A future of [`serve`]
+//! that is dropped or aborted shuts down too, in the background: its addresses are free at once.
+//!
 //! A stream of events or a WebSocket does not end by itself. It should listen to
 //! [`ConnectionInfo::close_requested`]; it is cut when the time is over.
 //!

@@ -160,6 +160,13 @@ impl ConnectionInfo {
         lock(&self.0.items).insert(value)
     }
 
+    /// Keeps what the transport says of the connection.
+    pub(crate) fn insert_all(&self, items: Extensions) {
+        if !items.is_empty() {
+            lock(&self.0.items).extend(items);
+        }
+    }
+
     /// The value of this type that is [kept](Self::insert) with the connection.
     pub fn get<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
         lock(&self.0.items).get().cloned()

@@ -53,7 +53,7 @@ mod tls_info;
 
 use std::fmt;
 
-use tower::util::BoxCloneSyncService;
+use tower::util::BoxCloneService;
 use tower::{Layer, Service};
 
 use crate::error::BoxError;
@@ -70,7 +70,7 @@ pub(crate) use tls_info::Inner as TlsInfoInner;
 pub use tls_info::{TlsInfo, TlsVersion};
 
 /// A connection service with its type erased: what an endpoint's layers are stacked from.
-pub type BoxConnectionService = BoxCloneSyncService<Connection, (), BoxError>;
+pub type BoxConnectionService = BoxCloneService<Connection, (), BoxError>;
 
 /// An accepted connection: its byte stream, and what is known of it.
 ///
@@ -130,8 +130,7 @@ where
     L::Service: Service<Connection, Response = (), Error: Into<BoxError>, Future: Send + 'static>
         + Clone
         + Send
-        + Sync
         + 'static,
 {
-    BoxCloneSyncService::new(tower::ServiceExt::map_err(layer.layer(service), Into::into))
+    BoxCloneService::new(tower::ServiceExt::map_err(layer.layer(service), Into::into))
 }

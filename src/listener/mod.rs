@@ -23,6 +23,7 @@ mod address;
 mod bind;
 mod builder;
 mod endpoint;
+mod unix_file;
 
 use std::sync::Arc;
 
@@ -38,6 +39,7 @@ pub use address::{Address, AddressKind};
 pub use builder::Builder;
 pub(crate) use endpoint::ConnectionLayers;
 pub use endpoint::Endpoint;
+pub use unix_file::UnixId;
 
 /// The bound sockets of a server, ready to accept.
 ///

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tower::ServiceBuilder;
-use tower::util::BoxCloneSyncService;
+use tower::util::BoxCloneService;
 
 use super::HttpService;
 use crate::connection::{BoxConnectionService, ConnectionLimitLayer, wrap};
@@ -25,7 +25,7 @@ pub(super) fn connections<S: App>(
     upgrades: &Arc<UpgradeLimit>,
 ) -> BoxConnectionService {
     let http = HttpProtocol::new(app.clone(), &endpoint.limits, endpoint.protocols, upgrades.clone());
-    around(endpoint, BoxCloneSyncService::new(http))
+    around(endpoint, BoxCloneService::new(http))
 }
 
 /// The same for connections that another server takes.
@@ -34,7 +34,7 @@ pub(super) fn handed_over(
     to: &mpsc::Sender<GuardedStream>,
 ) -> BoxConnectionService {
     let hand_over = HandOver::new(&endpoint.limits, endpoint.protocols, to.clone());
-    around(endpoint, BoxCloneSyncService::new(hand_over))
+    around(endpoint, BoxCloneService::new(hand_over))
 }
 
 fn around(endpoint: &BoundEndpoint, innermost: BoxConnectionService) -> BoxConnectionService {

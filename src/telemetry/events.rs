@@ -78,18 +78,32 @@ pub(crate) fn accept_failed(endpoint: &str, error: &io::Error) {
 /// The server is ready.
 pub(crate) fn now_listening(endpoint: &dyn Display) {
     tracing::info!(target: "kestrel_rs", "now listening on {endpoint}");
-    if !tracing::dispatcher::has_been_set() {
-        // Nobody listens to events, and whoever runs their first program should not wonder.
-        #[expect(clippy::print_stderr, reason = "the program has no log")]
-        {
-            eprintln!("now listening on {endpoint}");
-        }
+    say(format_args!("now listening on {endpoint}"));
+}
+
+/// The server stops; it is said where its addresses were.
+pub(crate) fn shutting_down(connections: usize, addresses: usize) {
+    tracing::info!(target: "kestrel_rs", connections, "shutting down");
+    if addresses > 0 {
+        say(format_args!("shutting down"));
     }
 }
 
-/// The server stops.
-pub(crate) fn shutting_down(connections: usize) {
-    tracing::info!(target: "kestrel_rs", connections, "shutting down");
+/// Somebody has asked for the end three times.
+pub(crate) fn exiting() {
+    tracing::warn!(target: "kestrel_rs", "a third signal: the process ends");
+    say(format_args!("a third signal: the process ends"));
+}
+
+/// On standard error, where nobody listens to events: whoever runs their first program should not
+/// wonder.
+fn say(text: std::fmt::Arguments<'_>) {
+    if !tracing::dispatcher::has_been_set() {
+        #[expect(clippy::print_stderr, reason = "the program has no log")]
+        {
+            eprintln!("{text}");
+        }
+    }
 }
 
 /// The time for the shutdown was over before all connections were.
@@ -100,6 +114,11 @@ pub(crate) fn connections_cut(connections: usize) {
 /// `localhost` listens on one of its two addresses only.
 pub(crate) fn loopback_unavailable(endpoint: &dyn Display, missing: SocketAddr, error: &io::Error) {
     tracing::info!(target: "kestrel_rs::listener", %endpoint, %missing, %error, "cannot listen on one of the loopback addresses");
+}
+
+/// An endpoint was given a name that looks like a place to listen, or like a filter.
+pub(crate) fn host_name_restricts_nothing(host: &str, port: u16) {
+    tracing::warn!(target: "kestrel_rs::listener", ?host, port, "a host name in an endpoint restricts nothing: it listens on every address of the machine; write * if that is meant, or an IP address, and filter hosts with `HostFilteringLayer`");
 }
 
 /// Every address means every IPv4 address here.

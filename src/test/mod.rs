@@ -176,7 +176,6 @@ impl<S: HttpService> Builder<S> {
         L::Service: Service<Connection, Response = (), Error: Into<BoxError>, Future: Send + 'static>
             + Clone
             + Send
-            + Sync
             + 'static,
     {
         self.endpoint = self.endpoint.layer(layer);

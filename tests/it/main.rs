@@ -13,7 +13,11 @@ mod certificates;
 #[cfg(feature = "test-util")]
 mod connections;
 #[cfg(feature = "test-util")]
+mod custom_transport;
+#[cfg(feature = "test-util")]
 mod default_layers;
+#[cfg(feature = "test-util")]
+mod dropped;
 mod errors;
 #[cfg(feature = "test-util")]
 mod frames;
@@ -36,6 +40,8 @@ mod proxy_protocol;
 mod rejections;
 #[cfg(feature = "test-util")]
 mod reset;
+#[cfg(feature = "test-util")]
+mod services;
 #[cfg(feature = "test-util")]
 mod shutdown;
 #[cfg(feature = "test-util")]
