@@ -16,8 +16,8 @@ use tokio::time::Instant;
 
 use crate::frames::h2_client;
 use crate::support::{
-    DropTime, END, Frame, GET_BLOCK, GOAWAY, HEADERS, HOUR, PREFACE, SETTINGS, frame, frames, http2_start,
-    read_body, secs, soon,
+    DropTime, END, Frame, GET_BLOCK, GOAWAY, HEADERS, HOUR, SETTINGS, frame, frames, http2_start, read_body,
+    secs, soon,
 };
 
 const DATA: u8 = 0;
@@ -280,16 +280,6 @@ async fn trailers_have_the_time_of_a_head() {
     assert!(start.elapsed() >= secs(30) && start.elapsed() <= secs(31), "{:?}", start.elapsed());
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_preface_has_the_time_of_a_head() {
-    let server = TestServer::new(app());
-    let mut connection = server.connect().await.unwrap();
-    let start = Instant::now();
-    connection.send(&PREFACE[..20]).await.unwrap();
-    let _ = connection.read_to_end().await;
-    assert!(start.elapsed() <= secs(131), "{:?}", start.elapsed());
-}
-
 /// A tunnel that echoes, by extended CONNECT.
 async fn echo(mut request: Request) -> StatusCode {
     let upgrade = hyper::upgrade::on(&mut request);
@@ -426,4 +416,30 @@ async fn a_body_that_breaks_off_is_no_answer_to_wait_for() {
     body.send_data("short".into(), true).unwrap();
     let error = tokio::time::timeout(HOUR, response).await.unwrap().unwrap_err();
     assert_eq!(error.reason(), Some(h2::Reason::PROTOCOL_ERROR));
+}
+
+#[tokio::test(start_paused = true)]
+async fn trailers_count_to_the_limits_of_the_headers() {
+    let server = TestServer::new(app());
+    let mut client = h2_client(&server).await;
+    for (trailers, status) in [(50, 200), (51, 431)] {
+        let mut post = with("http://a/length", "x-a", &["1"; 49]); // and a Host
+        *post.method_mut() = http::Method::POST;
+        let (response, mut body) = client.send_request(post, false).unwrap();
+        body.send_data("hello".into(), false).unwrap();
+        let mut fields = HeaderMap::new();
+        for _ in 0..trailers {
+            fields.append("x-b", HeaderValue::from_static("1"));
+        }
+        body.send_trailers(fields).unwrap();
+        assert_eq!(response.await.unwrap().status(), status, "{trailers} trailers");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_preface_gets_a_goaway() {
+    let http2_only = || TestServer::builder(app()).protocols(kestrel_rs::Protocols::HTTP2).start();
+    for octets in ["hello there\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\rX"] {
+        assert_eq!(goaway(&sent(&http2_only(), octets.as_bytes()).await), Some(1), "PROTOCOL_ERROR");
+    }
 }

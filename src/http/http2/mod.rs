@@ -65,22 +65,32 @@ impl<S> Server<S> {
     }
 }
 
-/// Serves a connection that begins with the preface; `read` is what has been read of it.
+/// Serves a connection that is to begin with the preface; `read` is what has been read of it.
 pub(crate) async fn serve<S: App>(io: BoxIo, read: BytesMut, server: Server<S>) {
     let wire = Wire::new(Rewind::new(io, read), server.rules.max_gathered);
-    let Some(h2) = handshake(&wire, &server.info, &server.rules).await else { return };
-    let mut connection = Connection::new(h2, wire, server);
-    std::future::poll_fn(|cx| connection.poll(cx)).await;
+    match handshake(&wire, &server.info, &server.rules).await {
+        Ok(h2) => {
+            let mut connection = Connection::new(h2, wire, server);
+            std::future::poll_fn(|cx| connection.poll(cx)).await;
+        }
+        Err(Some(reason)) => {
+            wire.lock().say_instead(&goaway(reason)); // not behind SETTINGS to who speaks something else
+            let last_words = std::future::poll_fn(|cx| wire.lock().poll_linger(cx));
+            // Whether the client takes them or not.
+            let _ = timeout(GOODBYE, last_words).await;
+        }
+        Err(None) => {}
+    }
 }
 
-/// Waits for the preface and sends our SETTINGS.
+/// Waits for the preface and sends our SETTINGS; with `Err`, what the client is told.
 ///
 /// Without the app, which need not be shared between threads.
 async fn handshake(
     wire: &Wire,
     info: &ConnectionInfo,
     rules: &Rules,
-) -> Option<h2::server::Connection<Wire, Bytes>> {
+) -> Result<h2::server::Connection<Wire, Bytes>, Option<Reason>> {
     let limits = &rules.http2_limits;
     let mut builder = h2::server::Builder::new();
     builder
@@ -98,27 +108,31 @@ async fn handshake(
     }
     let mut handshake = std::pin::pin!(builder.handshake(wire.clone()));
     let handshake = std::future::poll_fn(|cx| {
-        let done = handshake.as_mut().poll(cx);
-        // Our SETTINGS do not wait for the client's; an error is h2's to see.
-        let _ = wire.lock().poll_write_gathered(cx);
-        if done.is_pending() && info.wants_abort() {
-            return Poll::Ready(None);
-        }
         info.set_driver(cx.waker());
-        done.map(Some)
-    });
-    let patience = rules.request_headers.or(rules.keep_alive);
-    let done = match patience {
-        Some(patience) => timeout(patience, handshake).await.ok()?,
-        None => handshake.await,
-    };
-    match done? {
-        Ok(h2) => Some(h2),
-        Err(error) => {
-            events::connection_failed(info, &error);
-            None
+        match handshake.as_mut().poll(cx) {
+            Poll::Pending if info.wants_abort() || info.wants_close() => Poll::Ready(None),
+            polled => polled.map(Some),
         }
+    });
+    let done = match rules.keep_alive {
+        Some(patience) => timeout(patience, handshake).await,
+        None => Ok(handshake.await),
+    };
+    match done {
+        Ok(Some(Ok(h2))) => Ok(h2),
+        Ok(Some(Err(error))) => {
+            events::connection_failed(info, &error);
+            Err(error.reason())
+        }
+        Ok(None) => Err(None),
+        Err(_) => Err(Some(Reason::NO_ERROR)),
     }
+}
+
+/// A GOAWAY frame on a connection without streams (RFC 9113 section 6.8).
+fn goaway(reason: Reason) -> [u8; 17] {
+    let [a, b, c, d] = u32::from(reason).to_be_bytes();
+    [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d]
 }
 
 /// Where a connection is on its way to its end.
@@ -258,7 +272,9 @@ impl<S: App> Connection<S> {
             Body::empty()
         } else {
             expectation = Expectation::of(&parts.headers);
-            let body = RequestBody::new(incoming, &parts.headers, context.clone(), expectation.clone());
+            let rules = self.server.rules.head;
+            let (kept, expected) = (context.clone(), expectation.clone());
+            let body = RequestBody::new(incoming, &parts.headers, kept, expected, rules);
             unread = Some(body.unread());
             Body::new(Watched::new(body, context))
         };
