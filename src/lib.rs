@@ -171,7 +171,7 @@
 //!
 //! let app: Router = Router::new()
 //!     .route("/upload", post(upload))
-//!     .route("/note", post(|note: String| async { note }).layer(MaxRequestBodySizeLayer::bytes(1000)));
+//!     .route("/note", post(|note: String| async { note }).layer(MaxRequestBodySizeLayer::new(1000)));
 //! ```
 //!
 //! ## Look at a connection before HTTP does

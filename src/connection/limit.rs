@@ -27,13 +27,13 @@ use crate::telemetry::events;
 /// ```
 #[derive(Clone, Debug)]
 pub struct ConnectionLimitLayer {
-    limit: usize,
+    limit: Option<usize>,
 }
 
 impl ConnectionLimitLayer {
-    /// At most `limit` connections at a time; none at all for 0.
-    pub fn new(limit: usize) -> Self {
-        Self { limit }
+    /// At most `limit` connections at a time; none at all for 0; `None` is unlimited.
+    pub fn new(limit: impl Into<Option<usize>>) -> Self {
+        Self { limit: limit.into() }
     }
 }
 
@@ -41,7 +41,9 @@ impl<S: ConnectionService> Layer<S> for ConnectionLimitLayer {
     type Service = ConnectionLimit<S>;
 
     fn layer(&self, inner: S) -> ConnectionLimit<S> {
-        let free = self.limit.min(Semaphore::MAX_PERMITS);
+        // As many as there can be.
+        let most = Semaphore::MAX_PERMITS;
+        let free = self.limit.map_or(most, |limit| limit.min(most));
         ConnectionLimit { inner, free: Arc::new(Semaphore::new(free)) }
     }
 }

@@ -85,8 +85,10 @@ impl Rules {
             http2,
             problem: _, // such limits are not served with
         } = limits;
-        let head =
-            max_request_line_size.saturating_add(*max_request_headers_total_size).saturating_add(SLACK);
+        let max_line = max_request_line_size.unwrap_or(usize::MAX);
+        let max_headers_total = max_request_headers_total_size.unwrap_or(usize::MAX);
+        let max_headers = max_request_header_count.unwrap_or(MOST_HEADERS).min(MOST_HEADERS);
+        let head = max_line.saturating_add(max_headers_total).saturating_add(SLACK);
         let buffer = max_request_buffer_size.unwrap_or(READ_AHEAD);
         let out = max_response_buffer_size.unwrap_or(usize::MAX);
         Self {
@@ -94,10 +96,13 @@ impl Rules {
             http2: protocols.contains(Protocols::HTTP2),
             secure: false,
             head: HeadRules {
-                max_line: *max_request_line_size,
-                max_headers_total: *max_request_headers_total_size,
-                max_headers: (*max_request_header_count).min(MOST_HEADERS),
-                max_field: usize::try_from(http2.max_request_header_field_size).unwrap_or(usize::MAX),
+                max_line,
+                max_headers_total,
+                max_headers,
+                max_field: http2
+                    .max_request_header_field_size
+                    .and_then(|most| usize::try_from(most).ok())
+                    .unwrap_or(usize::MAX),
                 strict: *http1_parsing == Http1Parsing::Strict,
                 utf8_values: *header_values == HeaderValues::Utf8,
                 host_override: *allow_host_header_override,
@@ -111,7 +116,7 @@ impl Rules {
             // hyper takes no less than 8 KiB, and buffers answers up to the same bound.
             hyper_buffer: head.max(out.clamp(8 * 1024, 64 * 1024)),
             // hyper has 100 places on its stack; to ask for more costs an allocation a request.
-            hyper_max_headers: Some(*max_request_header_count).filter(|count| *count > 100),
+            hyper_max_headers: Some(max_headers).filter(|count| *count > 100),
             http2_limits: http2.clone(),
             server: server_header.then_some("kestrel-rs"),
             server_line: if *server_header { "Server: kestrel-rs\r\n" } else { "" },

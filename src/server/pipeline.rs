@@ -48,8 +48,6 @@ fn around(endpoint: &BoundEndpoint, innermost: BoxConnectionService) -> BoxConne
 
 /// What answers requests: the default layers, unless they are not wanted, around the app.
 pub(super) fn requests<S: HttpService>(app: S, limits: &Limits, default_layers: bool) -> impl App + use<S> {
-    let size = limits.max_request_body_size;
-    let size = size.map_or(MaxRequestBodySizeLayer::unlimited(), MaxRequestBodySizeLayer::bytes);
     ServiceBuilder::new()
         .layer(
             Stack::outermost(limits.server_header.then(DefaultHeadersLayer::default))
@@ -58,7 +56,7 @@ pub(super) fn requests<S: HttpService>(app: S, limits: &Limits, default_layers: 
                 .then(TrailersLayer::default())
                 .then(MinResponseDataRateLayer::new(limits.min_response_data_rate))
                 .then(MinRequestBodyDataRateLayer::new(limits.min_request_body_data_rate))
-                .then(size)
+                .then(MaxRequestBodySizeLayer::new(limits.max_request_body_size))
                 .then(SynchronousIoLayer::default())
                 .only_if(default_layers),
         )

@@ -32,6 +32,8 @@ mod listener;
 #[cfg(feature = "test-util")]
 mod middleware;
 #[cfg(feature = "test-util")]
+mod option_values;
+#[cfg(feature = "test-util")]
 mod peers;
 #[cfg(feature = "test-util")]
 mod pipeline;

@@ -94,7 +94,7 @@ async fn handshake(
     let limits = &rules.http2_limits;
     let mut builder = h2::server::Builder::new();
     builder
-        .max_concurrent_streams(limits.max_streams_per_connection)
+        .max_concurrent_streams(limits.max_streams_per_connection.unwrap_or(u32::MAX))
         .initial_connection_window_size(limits.initial_connection_window_size)
         .initial_window_size(limits.initial_stream_window_size)
         .max_header_list_size(u32::try_from(rules.head.max_headers_total).unwrap_or(u32::MAX))

@@ -131,7 +131,7 @@ impl<S, L: Clone> Layer<S> for Stack<L> {
 ///     Ok(Response::default())
 /// }
 ///
-/// let limited: MaxRequestBodySize<_> = MaxRequestBodySizeLayer::bytes(1024).layer(service_fn(answer));
+/// let limited: MaxRequestBodySize<_> = MaxRequestBodySizeLayer::new(1024).layer(service_fn(answer));
 /// # let _ = limited;
 /// ```
 #[derive(Clone, Copy, Debug)]
