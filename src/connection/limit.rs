@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use tokio::sync::Semaphore;
 use tower::{Layer, Service};
 
-use super::Connection;
+use super::{Connection, ConnectionService};
 use crate::telemetry::events;
 
 /// Serves at most so many connections at a time; a further one is closed at once with nothing
@@ -37,7 +37,7 @@ impl ConnectionLimitLayer {
     }
 }
 
-impl<S> Layer<S> for ConnectionLimitLayer {
+impl<S: ConnectionService> Layer<S> for ConnectionLimitLayer {
     type Service = ConnectionLimit<S>;
 
     fn layer(&self, inner: S) -> ConnectionLimit<S> {
@@ -59,9 +59,9 @@ pub struct ConnectionLimit<S> {
     free: Arc<Semaphore>,
 }
 
-impl<S, T> Service<Connection<T>> for ConnectionLimit<S>
+impl<S> Service<Connection> for ConnectionLimit<S>
 where
-    S: Service<Connection<T>, Response = ()>,
+    S: Service<Connection, Response = ()>,
 {
     type Response = ();
     type Error = S::Error;
@@ -71,7 +71,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, connection: Connection<T>) -> Self::Future {
+    fn call(&mut self, connection: Connection) -> Self::Future {
         let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() else {
             events::connection_rejected(connection.info());
             return Admission::Refused;

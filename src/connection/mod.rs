@@ -46,6 +46,7 @@
 
 mod from_fn;
 mod info;
+mod layer;
 mod limit;
 mod logging;
 mod proxy_protocol;
@@ -54,7 +55,6 @@ mod tls_info;
 use std::fmt;
 
 use tower::util::BoxCloneService;
-use tower::{Layer, Service};
 
 use crate::error::BoxError;
 pub use crate::transport::BoxIo;
@@ -62,6 +62,7 @@ pub use crate::transport::BoxIo;
 pub use from_fn::{FromFn, FromFnLayer, Next, from_fn};
 pub(crate) use info::Event;
 pub use info::{ConnectionId, ConnectionInfo};
+pub use layer::{ConnectionLayer, ConnectionService};
 pub use limit::{ConnectionLimit, ConnectionLimitLayer};
 pub use logging::{ConnectionLogging, ConnectionLoggingLayer, LoggedIo};
 pub use proxy_protocol::{ProxyProtocol, ProxyProtocolLayer};
@@ -121,16 +122,4 @@ impl<T> fmt::Debug for Connection<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection").field("info", &self.info).finish_non_exhaustive()
     }
-}
-
-/// Puts `layer` around `service` and erases the type of the result.
-pub(crate) fn wrap<L>(layer: &L, service: BoxConnectionService) -> BoxConnectionService
-where
-    L: Layer<BoxConnectionService>,
-    L::Service: Service<Connection, Response = (), Error: Into<BoxError>, Future: Send + 'static>
-        + Clone
-        + Send
-        + 'static,
-{
-    BoxCloneService::new(tower::ServiceExt::map_err(layer.layer(service), Into::into))
 }

@@ -8,12 +8,11 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::serve::Listener;
-use tower::{Layer, Service};
 
 use super::unix_file::{UnixFile, UnixId};
 use super::{Address, AddressKind, SocketOptions};
-use crate::connection::{BoxConnectionService, Connection, wrap};
-use crate::error::{BoxError, Error, ErrorKind};
+use crate::connection::{BoxConnectionService, ConnectionLayer};
+use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
 use crate::protocols::Protocols;
 #[cfg(feature = "tls")]
@@ -243,14 +242,7 @@ impl Endpoint {
     /// Puts a layer around the connections of this endpoint, inside those added before: the first
     /// added is outermost, as with `ServiceBuilder` and Kestrel's `Use`, and unlike
     /// [`axum::Router::layer`]. Each bound socket gets its own; `localhost` has two.
-    pub fn layer<L>(mut self, layer: L) -> Self
-    where
-        L: Layer<BoxConnectionService> + Send + Sync + 'static,
-        L::Service: Service<Connection, Response = (), Error: Into<BoxError>, Future: Send + 'static>
-            + Clone
-            + Send
-            + 'static,
-    {
+    pub fn layer(mut self, layer: impl ConnectionLayer) -> Self {
         self.layers.push(layer);
         self
     }
@@ -355,7 +347,7 @@ impl Endpoint {
             let tls =
                 TlsLayer::new(options.clone(), self.protocols).map_err(|error| error.at(&self.address))?;
             let mut layers = self.layers.clone();
-            layers.0.insert(*place, Arc::new(move |service| wrap(&tls, service)));
+            layers.0.insert(*place, Arc::new(move |service| tls.wrap(service)));
             return Ok(layers);
         }
         Ok(self.layers.clone())
@@ -432,15 +424,8 @@ pub(crate) struct ConnectionLayers(Vec<Arc<WrapFn>>);
 type WrapFn = dyn Fn(BoxConnectionService) -> BoxConnectionService + Send + Sync;
 
 impl ConnectionLayers {
-    pub(crate) fn push<L>(&mut self, layer: L)
-    where
-        L: Layer<BoxConnectionService> + Send + Sync + 'static,
-        L::Service: Service<Connection, Response = (), Error: Into<BoxError>, Future: Send + 'static>
-            + Clone
-            + Send
-            + 'static,
-    {
-        self.0.push(Arc::new(move |service| wrap(&layer, service)));
+    pub(crate) fn push(&mut self, layer: impl ConnectionLayer) {
+        self.0.push(Arc::new(move |service| layer.wrap(service)));
     }
 
     /// Puts all of them around the service that is to be innermost. Call it once for each socket,
@@ -461,7 +446,8 @@ mod tests {
     use tower::{ServiceExt, service_fn};
 
     use super::*;
-    use crate::connection::{BoxIo, ConnectionInfo, Next, from_fn};
+    use crate::connection::{BoxIo, Connection, ConnectionInfo, Next, from_fn};
+    use crate::error::BoxError;
 
     #[tokio::test]
     async fn the_first_layer_is_outermost() {

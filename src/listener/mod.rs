@@ -67,6 +67,45 @@ pub struct KestrelListener {
     endpoints: Vec<BoundEndpoint>,
 }
 
+/// What [`Serve::listener`](crate::Serve::listener) takes: a [`KestrelListener`], and nothing else.
+///
+/// It is a trait so that the compiler says what to do with a listener of another kind.
+///
+/// # Example
+///
+/// ```
+/// use kestrel_rs::listener::{Endpoint, IntoListener, KestrelListener};
+///
+/// // What tokio has opened is an endpoint.
+/// async fn listener(tcp: tokio::net::TcpListener) -> Result<impl IntoListener, Box<dyn std::error::Error>> {
+///     let endpoint = Endpoint::descriptor(tcp.into_std()?);
+///     Ok(KestrelListener::builder().endpoint(endpoint).bind().await?)
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a `KestrelListener`",
+    label = "not a `KestrelListener`",
+    note = "`KestrelListener::bind(\"http://localhost:8080\").await?` makes one, and so does `.bind().await?` on a `Builder`",
+    note = "a socket that is open already is an endpoint: `KestrelListener::builder().endpoint(Endpoint::descriptor(listener.into_std()?)).bind().await?`",
+    note = "so is any other listener of `axum::serve`: `Endpoint::custom(\"name\", listener)`"
+)]
+pub trait IntoListener: sealed::Sealed {
+    /// The listener.
+    fn into_listener(self) -> KestrelListener;
+}
+
+impl IntoListener for KestrelListener {
+    fn into_listener(self) -> KestrelListener {
+        self
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+
+    impl Sealed for super::KestrelListener {}
+}
+
 impl KestrelListener {
     /// Listens on one address, such as `http://localhost:5000`; see [`Address`].
     pub async fn bind(address: &str) -> Result<Self, Error> {

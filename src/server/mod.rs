@@ -22,7 +22,7 @@ use tower::Service;
 pub use self::axum::AxumListener;
 use crate::error::Error;
 use crate::http::upgrade::UpgradeLimit;
-use crate::listener::KestrelListener;
+use crate::listener::{IntoListener, KestrelListener};
 use crate::telemetry::events;
 use running::Running;
 use signals::Further;
@@ -142,7 +142,9 @@ pub fn serve<S: HttpService>(app: S) -> Serve<S> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be served",
     label = "neither a `Router` with its state given nor a service for requests that never fails",
+    note = "a `Router` is served as it is, without `.into_make_service()`: `ConnectInfo<SocketAddr>` works without it",
     note = "a `Router` that still needs its state gets it by `.with_state(..)`",
+    note = "a listener is given apart from the app: `serve(app).listener(listener)`",
     note = "another service must be `Service<Request<Body>, Error = Infallible>`, `Clone`, `Send` and `'static`, with a `Send` future and a response that implements `IntoResponse`"
 )]
 pub trait HttpService:
@@ -211,8 +213,8 @@ type Signal = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl<S: HttpService> Serve<S> {
     /// Serves on these endpoints instead of those of `localhost`.
-    pub fn listener(mut self, listener: KestrelListener) -> Self {
-        self.listener = Some(listener);
+    pub fn listener(mut self, listener: impl IntoListener) -> Self {
+        self.listener = Some(listener.into_listener());
         self
     }
 

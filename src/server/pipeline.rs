@@ -7,7 +7,7 @@ use tower::ServiceBuilder;
 use tower::util::BoxCloneService;
 
 use super::HttpService;
-use crate::connection::{BoxConnectionService, ConnectionLimitLayer, wrap};
+use crate::connection::{BoxConnectionService, ConnectionLayer, ConnectionLimitLayer};
 use crate::http::upgrade::UpgradeLimit;
 use crate::http::{App, GuardedStream, HandOver, HttpProtocol};
 use crate::limits::Limits;
@@ -41,7 +41,7 @@ fn around(endpoint: &BoundEndpoint, innermost: BoxConnectionService) -> BoxConne
     let limits = &endpoint.limits;
     let service = endpoint.layers.wrap(innermost);
     match limits.max_concurrent_connections {
-        Some(limit) => wrap(&ConnectionLimitLayer::new(limit), service),
+        Some(limit) => ConnectionLimitLayer::new(limit).wrap(service),
         None => service,
     }
 }

@@ -42,10 +42,8 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tower::{Layer, Service};
 
-use crate::connection::{BoxConnectionService, Connection, ConnectionInfo};
-use crate::error::BoxError;
+use crate::connection::{ConnectionInfo, ConnectionLayer};
 use crate::limits::Limits;
 use crate::listener::{BoundEndpoint, Endpoint, KestrelListener};
 use crate::protocols::Protocols;
@@ -170,14 +168,7 @@ impl<S: HttpService> Builder<S> {
 
     /// Puts a layer around the connection service, inside those added before, as
     /// [`Endpoint::layer`](crate::Endpoint::layer) does.
-    pub fn layer<L>(mut self, layer: L) -> Self
-    where
-        L: Layer<BoxConnectionService> + Send + Sync + 'static,
-        L::Service: Service<Connection, Response = (), Error: Into<BoxError>, Future: Send + 'static>
-            + Clone
-            + Send
-            + 'static,
-    {
+    pub fn layer(mut self, layer: impl ConnectionLayer) -> Self {
         self.endpoint = self.endpoint.layer(layer);
         self
     }

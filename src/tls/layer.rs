@@ -12,7 +12,7 @@ use super::TlsOptions;
 use super::config::Configs;
 use super::handshake::handshake;
 use super::options::Source;
-use crate::connection::Connection;
+use crate::connection::{Connection, ConnectionService};
 use crate::error::{Error, ErrorKind};
 use crate::protocols::Protocols;
 
@@ -68,7 +68,7 @@ impl TlsLayer {
     }
 }
 
-impl<S> Layer<S> for TlsLayer {
+impl<S: ConnectionService> Layer<S> for TlsLayer {
     type Service = Tls<S>;
 
     fn layer(&self, inner: S) -> Tls<S> {

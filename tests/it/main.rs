@@ -10,6 +10,7 @@ mod architecture;
 mod axum_serve;
 #[cfg(feature = "tls")]
 mod certificates;
+mod compiler;
 #[cfg(feature = "test-util")]
 mod connections;
 #[cfg(feature = "test-util")]
