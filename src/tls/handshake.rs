@@ -20,7 +20,7 @@ use super::hello::length_of_records;
 use super::options::TlsSource;
 use super::setup::TlsSetup;
 use super::wrong_protocol;
-use crate::connection::{BoxIo, Connection, ConnectionInfo, TlsInfo, TlsInfoInner, TlsVersion};
+use crate::connection::{BoxIo, Connection, ConnectionInfo, TlsFacts, TlsInfo, TlsVersion};
 use crate::error::BoxError;
 use crate::protocols::Protocols;
 use crate::telemetry::events;
@@ -202,7 +202,7 @@ fn describe(stream: &TlsStream<BoxIo>, protocols: Protocols) -> TlsInfo {
     };
     let suite = session.negotiated_cipher_suite().map(|suite| suite.suite());
     let certificates = session.peer_certificates().unwrap_or_default();
-    TlsInfo::new(TlsInfoInner {
+    TlsInfo::new(TlsFacts {
         version,
         cipher_suite: suite.map_or_else(Default::default, |suite| (u16::from(suite), name_of(suite))),
         server_name: session.server_name().map(str::to_owned),

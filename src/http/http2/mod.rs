@@ -38,7 +38,7 @@ use super::exchange::{Call, extensions};
 use super::rules::Rules;
 use super::upgrade::{Upgrade, UpgradeLimit};
 use crate::connection::{BoxIo, ConnectionInfo};
-use crate::request::min_response_data_rate::Watched as TimedTask;
+use crate::request::min_response_data_rate::TimedTask;
 use crate::request::{BodyWithTrailers, LimitState, RequestContext};
 use crate::telemetry::events;
 use crate::text::date;
