@@ -276,17 +276,14 @@ async fn run(
         server.accepting.start(endpoint, &service, &server.tracker, accept::tasks());
     }
     drop(app);
-    match signal {
-        Some(signal) => {
-            signal.await;
-            server.shut_down(Box::pin(std::future::pending())).await;
-        }
-        None => {
-            signals::first().await;
-            let Further { second, served } = Further::listen(server.tracker.clone()).await;
-            server.shut_down(second).await;
-            drop(served);
-        }
+    if let Some(signal) = signal {
+        signal.await;
+        server.shut_down(Box::pin(std::future::pending())).await;
+    } else {
+        signals::first().await;
+        let Further { second, served } = Further::listen(server.tracker.clone()).await;
+        server.shut_down(second).await;
+        drop(served);
     }
 }
 
