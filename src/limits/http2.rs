@@ -93,7 +93,7 @@ impl Http2Limits {
     }
 
     /// The longest name or value of a header in bytes; default 32,768; 1 to 2,147,483,647; `None`
-    /// is unlimited, and only their total size counts.
+    /// is unlimited, and only their total size counts. A longer one is answered with 431.
     #[track_caller]
     pub fn max_request_header_field_size(mut self, bytes: impl Into<Option<u32>>) -> Self {
         self.max_request_header_field_size = bytes.into();

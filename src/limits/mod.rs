@@ -180,7 +180,8 @@ impl Limits {
     /// `None` is unlimited. [`max_request_buffer_size`](Self::max_request_buffer_size) is no less.
     ///
     /// A longer one is answered with 414, and so is a target over 65,534 bytes, which no
-    /// [`Uri`](http::Uri) holds. Empty lines before a request count to it too.
+    /// [`Uri`](http::Uri) holds. Empty lines before a request count to it too. On HTTP/2 method,
+    /// scheme, authority and path count, and the stream is reset with `PROTOCOL_ERROR`.
     #[track_caller]
     pub fn max_request_line_size(mut self, bytes: impl Into<Option<usize>>) -> Self {
         self.max_request_line_size = bytes.into();
@@ -190,7 +191,8 @@ impl Limits {
 
     /// The most bytes that the header lines of a request may have, line ends included, the empty
     /// line at the end not; default 32,768; 1 to 2,147,483,647; `None` is unlimited. Trailers count
-    /// too. More is answered with 431.
+    /// too. More is answered with 431. On HTTP/2 a field counts as its name, its value and 32 bytes (RFC
+    /// 9113 section 6.5.2), and trailers by themselves.
     /// [`max_request_buffer_size`](Self::max_request_buffer_size) is no less.
     #[track_caller]
     pub fn max_request_headers_total_size(mut self, bytes: impl Into<Option<usize>>) -> Self {
@@ -204,7 +206,8 @@ impl Limits {
     }
 
     /// The most header lines, trailers included; default 100; 1 to 2,147,483,647; `None` is
-    /// unlimited. More is answered with 431.
+    /// unlimited. More is answered with 431. On HTTP/2 each of `:method`, `:path` and the like is one,
+    /// and more than twice as many end the connection.
     ///
     /// # Differences from Kestrel
     ///
@@ -226,14 +229,15 @@ impl Limits {
     }
 
     /// The largest request body in bytes, the framing of chunks included; default 30,000,000;
-    /// `None` is unlimited. Over it: 413, then the connection closes.
+    /// `None` is unlimited. Over it: 413, then the connection closes; on HTTP/2 the stream.
     pub fn max_request_body_size(mut self, bytes: impl Into<Option<u64>>) -> Self {
         self.max_request_body_size = bytes.into();
         self
     }
 
     /// How many received bytes may wait for the handler before the server stops reading; default
-    /// 1,048,576; `None` is unlimited. At least the larger of a request line and the headers.
+    /// 1,048,576; `None` is unlimited. At least the larger of a request line and the headers. On HTTP/2 the windows of
+    /// [`Http2Limits`] are in its place.
     ///
     /// # Differences from Kestrel
     ///
@@ -246,7 +250,8 @@ impl Limits {
     }
 
     /// How many bytes of an answer may wait for the client before the handler's writes wait;
-    /// default 65,536; `None` is unlimited, 0 waits for each write.
+    /// default 65,536; `None` is unlimited, 0 waits for each write. On HTTP/2 it is how much is gathered for one write of
+    /// all streams.
     ///
     /// # Differences from Kestrel
     ///
@@ -257,7 +262,8 @@ impl Limits {
     }
 
     /// How long a connection may be idle, before the first request too; default 130 s; `None` is
-    /// for ever; more than 0. Then it is closed, with nothing sent.
+    /// for ever; more than 0. Then it is closed, with nothing sent; on HTTP/2 with a GOAWAY, and a PING of the client begins
+    /// the time anew.
     #[track_caller]
     pub fn keep_alive_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.keep_alive_timeout = timeout.into();
@@ -266,7 +272,8 @@ impl Limits {
     }
 
     /// How long the head of a request may take from its first byte to its empty line; default
-    /// 30 s; `None` is for ever; more than 0. Further bytes do not extend it. Then: 408.
+    /// 30 s; `None` is for ever; more than 0. Further bytes do not extend it. Then: 408. On HTTP/2 it is the time for a
+    /// header block, of trailers too, and then the connection ends with a GOAWAY.
     #[track_caller]
     pub fn request_headers_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.request_headers_timeout = timeout.into();
@@ -282,7 +289,7 @@ impl Limits {
     }
 
     /// How slowly a client may take an answer; default 240 bytes a second after 5 s; `None` is
-    /// without limit. Slower: the connection is reset.
+    /// without limit. Slower: the connection is reset; on HTTP/2 the stream.
     pub fn min_response_data_rate(mut self, rate: impl Into<Option<MinDataRate>>) -> Self {
         self.min_response_data_rate = rate.into();
         self

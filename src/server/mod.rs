@@ -260,6 +260,8 @@ async fn run(
     signal: Option<Signal>,
     timeout: Option<Duration>,
 ) {
+    // Heard from before anybody knows that the server is there.
+    let first = signal.is_none().then(signals::first);
     let addresses = listener.addresses();
     for address in &addresses {
         events::now_listening(address);
@@ -278,13 +280,12 @@ async fn run(
     drop(app);
     if let Some(signal) = signal {
         signal.await;
-        server.shut_down(Box::pin(std::future::pending())).await;
-    } else {
-        signals::first().await;
-        let Further { second, served } = Further::listen(server.tracker.clone()).await;
-        server.shut_down(second).await;
-        drop(served);
     }
+    let Some(first) = first else { return server.shut_down(Box::pin(std::future::pending())).await };
+    first.await;
+    let Further { second, served } = Further::listen(server.tracker.clone()).await;
+    server.shut_down(second).await;
+    drop(served);
 }
 
 impl<S: HttpService> IntoFuture for Serve<S> {

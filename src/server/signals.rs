@@ -10,9 +10,12 @@ use tokio::sync::oneshot;
 use super::tracker::Tracker;
 use crate::telemetry::events;
 
-/// Ready at the first.
-pub(super) async fn first() {
-    Signals::listen().next().await;
+/// Ready at the first that comes from now on.
+pub(super) fn first() -> impl Future<Output = ()> + Send {
+    let mut signals = Signals::listen();
+    async move {
+        signals.next().await;
+    }
 }
 
 /// Listens for those that come after the first.

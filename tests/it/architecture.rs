@@ -82,7 +82,7 @@ fn every_stage_uses_lower_stages_only() {
     let mut wrong = String::new();
     for source in sources() {
         let path = source.path.display();
-        if source.stage() == "lib" {
+        if matches!(source.stage(), "lib" | "_documentation") {
             continue;
         }
         let Some(own) = rank(source.stage()) else {
@@ -136,7 +136,7 @@ fn every_file_says_first_what_it_is() {
     let mut wrong = String::new();
     for source in sources() {
         let is_part = PARTS.iter().any(|part| source.path.ends_with(part));
-        if !is_part && !source.text.starts_with("//! ") && !source.text.starts_with("#![doc = include_str!") {
+        if !is_part && !source.text.starts_with("//! ") && source.path != Path::new("lib.rs") {
             _ = writeln!(wrong, "src/{}: does not begin with `//! `", source.path.display());
         }
     }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderName, Method, Request, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tower::Service;
@@ -53,7 +53,9 @@ where
             return ResponseFuture::direct(OrAnswer::pass(self.inner.call(request)));
         }
         if let Some(field) = &self.options.field {
-            let Some(kind) = request.headers().get(CONTENT_TYPE).and_then(Kind::of) else {
+            let is_empty = request.headers().get(CONTENT_LENGTH).is_some_and(|length| length == "0");
+            let kind = request.headers().get(CONTENT_TYPE).filter(|_| !is_empty).and_then(Kind::of);
+            let Some(kind) = kind else {
                 return ResponseFuture::direct(OrAnswer::pass(self.inner.call(request)));
             };
             // The one that is ready is the one to call.
@@ -68,19 +70,37 @@ where
             ));
         }
         let method = joined(request.headers(), &HEADER).into_owned();
-        ResponseFuture::direct(match replace(&mut request, &method) {
-            Ok(()) => OrAnswer::pass(self.inner.call(request)),
-            Err(status) => OrAnswer::answer(status.into_response()),
-        })
+        match replace(&mut request, &method) {
+            Ok(now) => ResponseFuture::changed(self.inner.call(request), now),
+            Err(status) => ResponseFuture::direct(OrAnswer::answer(status.into_response())),
+        }
     }
 }
 
-/// Nothing is no other method.
-fn replace(request: &mut Request<Body>, method: &[u8]) -> Result<(), StatusCode> {
-    if !method.is_empty() {
-        *request.method_mut() = Method::from_bytes(method).map_err(|_| StatusCode::BAD_REQUEST)?;
+/// What a request that came as a POST is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Now {
+    Head,
+    Other,
+}
+
+impl Now {
+    /// What a handler says of the body that is left out of an answer to HEAD is not true of the answer to a POST, which
+    /// has one.
+    fn answer(self, response: &mut Response) {
+        if self == Self::Head {
+            response.headers_mut().remove(CONTENT_LENGTH);
+        }
     }
-    Ok(())
+}
+
+/// Nothing is no other method, and what comes with a path opens no tunnel.
+fn replace(request: &mut Request<Body>, method: &[u8]) -> Result<Now, StatusCode> {
+    if !method.is_empty() {
+        let method = Method::from_bytes(method).ok().filter(|method| *method != Method::CONNECT);
+        *request.method_mut() = method.ok_or(StatusCode::BAD_REQUEST)?;
+    }
+    Ok(if request.method() == Method::HEAD { Now::Head } else { Now::Other })
 }
 
 async fn read<S>(
@@ -104,7 +124,11 @@ where
     let body = http_body_util::Full::new(body).with_trailers(async move { trailers.map(Ok) });
     let mut request = Request::from_parts(parts, Body::new(body));
     match method.ok_or(StatusCode::BAD_REQUEST).and_then(|method| replace(&mut request, &method)) {
-        Ok(()) => inner.call(request).await,
+        Ok(now) => {
+            let mut response = inner.call(request).await?;
+            now.answer(&mut response);
+            Ok(response)
+        }
         Err(status) => Ok(status.into_response()),
     }
 }
@@ -129,7 +153,7 @@ pin_project_lite::pin_project! {
 pin_project_lite::pin_project! {
     #[project = StateProj]
     enum State<F, E> {
-        Direct { #[pin] inner: OrAnswer<F, Body> },
+        Direct { #[pin] inner: OrAnswer<F, Body>, now: Now },
         Form { reading: Reading<E> },
     }
 }
@@ -138,7 +162,11 @@ type Reading<E> = Pin<Box<dyn Future<Output = Result<Response, E>> + Send>>;
 
 impl<F, E> ResponseFuture<F, E> {
     fn direct(inner: OrAnswer<F, Body>) -> Self {
-        Self { state: State::Direct { inner } }
+        Self { state: State::Direct { inner, now: Now::Other } }
+    }
+
+    fn changed(inner: F, now: Now) -> Self {
+        Self { state: State::Direct { inner: OrAnswer::pass(inner), now } }
     }
 
     fn form(reading: impl Future<Output = Result<Response, E>> + Send + 'static) -> Self {
@@ -154,7 +182,10 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            StateProj::Direct { inner } => inner.poll(cx),
+            StateProj::Direct { inner, now } => inner.poll(cx).map_ok(|mut response| {
+                now.answer(&mut response);
+                response
+            }),
             StateProj::Form { reading } => reading.as_mut().poll(cx),
         }
     }
@@ -197,7 +228,23 @@ mod tests {
         assert_eq!(answer(&layer, request("POST", "DELETE")).await, (200, "DELETE body".into()));
         assert_eq!(answer(&layer, request("POST", "")).await, (200, "POST body".into()));
         assert_eq!(answer(&layer, request("GET", "DELETE")).await, (200, "GET body".into()));
-        assert_eq!(answer(&layer, request("POST", "a b")).await.0, 400);
+        for refused in ["a b", "PUT,DELETE", "CONNECT"] {
+            assert_eq!(answer(&layer, request("POST", refused)).await.0, 400, "{refused}");
+        }
+        let mut lines = request("POST", "");
+        lines.headers_mut().append(HEADER, http::HeaderValue::from_static("DELETE"));
+        assert_eq!(answer(&layer, lines).await, (200, "DELETE body".into()));
+    }
+
+    #[tokio::test]
+    async fn a_form_that_cannot_be_read_is_answered() {
+        let layer = HttpMethodOverrideLayer::form_field("_method");
+        assert_eq!(answer(&layer, form("multipart/form-data", "--b")).await.0, 400);
+        let mut nothing = form("multipart/form-data", "");
+        assert_eq!(answer(&layer, nothing).await.0, 400);
+        nothing = form("multipart/form-data", "");
+        nothing.headers_mut().insert(CONTENT_LENGTH, 0.into());
+        assert_eq!(answer(&layer, nothing).await, (200, "POST ".into()));
     }
 
     #[tokio::test]

@@ -53,7 +53,7 @@ impl RequestLimits {
     /// memory.
     ///
     /// An error once the body has been read from, after an upgrade, and without a
-    /// [`MaxRequestBodySizeLayer`](super::MaxRequestBodySizeLayer) around.
+    /// [`MaxRequestBodySizeLayer`](crate::request::MaxRequestBodySizeLayer) around.
     pub fn set_max_request_body_size(&self, bytes: impl Into<Option<u64>>) -> Result<(), LimitError> {
         let state = self.state();
         state.check(Mark::SizeLayer)?;
@@ -75,7 +75,7 @@ impl RequestLimits {
     /// Sets the slowest that the body may come, at any time; `None` is not limited, and a client
     /// may then hold the handler for ever.
     ///
-    /// An error without a [`MinRequestBodyDataRateLayer`](super::MinRequestBodyDataRateLayer)
+    /// An error without a [`MinRequestBodyDataRateLayer`](crate::request::MinRequestBodyDataRateLayer)
     /// around.
     pub fn set_min_request_body_data_rate(
         &self,
@@ -94,7 +94,7 @@ impl RequestLimits {
     /// Sets the slowest that the client may take the answer; `None` is not limited, and a client
     /// may then hold the answer and its memory for ever. It counts from the head of the answer on.
     ///
-    /// An error without a [`MinResponseDataRateLayer`](super::MinResponseDataRateLayer) around.
+    /// An error without a [`MinResponseDataRateLayer`](crate::request::MinResponseDataRateLayer) around.
     pub fn set_min_response_data_rate(&self, rate: impl Into<Option<MinDataRate>>) -> Result<(), LimitError> {
         self.state().check(Mark::ResponseRateLayer)?;
         self.state().set_response_rate(rate.into());
