@@ -162,7 +162,7 @@ mod tests {
         ] {
             let error = io::Error::from(error);
             assert_eq!((error.kind(), error.to_string().as_str()), (kind, "text"));
-            assert!(error.get_ref().is_some_and(|inner| inner.is::<Error>()));
+            assert!(error.get_ref().unwrap().is::<Error>());
         }
     }
 }

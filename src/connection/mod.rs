@@ -1,6 +1,6 @@
 //! One accepted connection, and the layers around it.
 //!
-//! A connection is a request to a [`Service`]: `Service<Connection, Response = ()>` serves it, and
+//! A connection is a request to a [`Service`](tower::Service): `Service<Connection, Response = ()>` serves it, and
 //! an ordinary [`tower::Layer`] wraps that service. The innermost service speaks HTTP; an endpoint
 //! puts your layers around it, the first added outermost, as `ServiceBuilder` and Kestrel's `Use`
 //! do (and unlike [`axum::Router::layer`]).

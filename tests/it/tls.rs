@@ -28,6 +28,7 @@ use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+mod custom;
 mod development;
 mod reload;
 mod requests;
