@@ -36,12 +36,12 @@ use crate::transport::ResetOnDrop;
 /// ```
 #[derive(Clone)]
 pub struct ConnectionInfo(
-    Arc<Shared>,
+    Arc<ConnectionState>,
     /// The address of the client, where it is another than that of the connection.
     Option<SocketAddr>,
 );
 
-struct Shared {
+struct ConnectionState {
     id: ConnectionId,
     local: Option<SocketAddr>,
     remote: Option<SocketAddr>,
@@ -77,7 +77,7 @@ impl ConnectionInfo {
         remote: Option<SocketAddr>,
         reset: ResetOnDrop,
     ) -> Self {
-        let shared = Shared {
+        let shared = ConnectionState {
             id: ConnectionId::next(),
             local,
             remote,

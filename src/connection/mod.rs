@@ -1,6 +1,6 @@
 //! One accepted connection, and the layers around it.
 //!
-//! A connection is a request to a [`Service`]: `Service<Connection, Response = ()>` serves it, and
+//! A connection is a request to a [`Service`](tower::Service): `Service<Connection, Response = ()>` serves it, and
 //! an ordinary [`tower::Layer`] wraps that service. The innermost service speaks HTTP; an endpoint
 //! puts your layers around it, the first added outermost, as `ServiceBuilder` and Kestrel's `Use`
 //! do (and unlike [`axum::Router::layer`]).
@@ -67,7 +67,7 @@ pub use limit::{ConnectionLimit, ConnectionLimitLayer};
 pub use logging::{ConnectionLogging, ConnectionLoggingLayer, LoggedIo};
 pub use proxy_protocol::{ProxyProtocol, ProxyProtocolLayer};
 #[cfg(feature = "tls")]
-pub(crate) use tls_info::Inner as TlsInfoInner;
+pub(crate) use tls_info::TlsFacts;
 pub use tls_info::{TlsInfo, TlsVersion};
 
 /// A connection service with its type erased: what an endpoint's layers are stacked from.

@@ -199,6 +199,8 @@ impl Endpoint {
     /// any other; of whatever type the address of a client is, it is kept with the connection:
     /// `connection.get::<L::Addr>()`.
     ///
+    /// `cargo run --example custom_transport` serves streams in memory.
+    ///
     /// There is one listener, so clones of the endpoint share it, and only one of them can be bound.
     /// It is dropped when the server stops accepting. What a reset is on such a stream nobody knows:
     /// a connection that is [aborted](crate::ConnectionInfo::abort) is dropped.

@@ -75,6 +75,8 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        // Whoever drops it may stand outside, and the clock is that of the runtime.
+        let _inside = self.runtime.enter();
         let mut ending = match std::mem::replace(&mut self.stage, Stage::Ended) {
             Stage::Serving => self.begin(Box::pin(pending())),
             Stage::Ending(ending) => ending,

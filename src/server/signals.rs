@@ -55,7 +55,7 @@ impl Further {
         let _ = listens.await;
         let second = Box::pin(async move {
             if came.await.is_err() {
-                pending().await
+                pending::<()>().await;
             }
         });
         Self { second, served }
@@ -97,6 +97,6 @@ async fn came(signal: &mut Option<Signal>) {
         None => None,
     };
     if came.is_none() {
-        pending().await
+        pending::<()>().await;
     }
 }

@@ -31,6 +31,7 @@ mod certificate;
 mod client;
 mod config;
 mod development;
+mod farewell;
 mod handshake;
 mod hello;
 mod layer;
@@ -38,6 +39,7 @@ mod names;
 mod options;
 mod reload;
 mod server_name;
+mod setup;
 #[cfg(test)]
 mod test_log;
 mod wrong_protocol;

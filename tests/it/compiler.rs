@@ -153,7 +153,8 @@ fn library(message: &Value) -> Option<String> {
         return None;
     }
     let files = message.get("filenames")?.as_array()?.iter().filter_map(Value::as_str);
-    files.filter(|file| file.ends_with(".rlib")).map(|file| format!("{name}={file}")).next()
+    let mut libraries = files.filter(|file| Path::new(file).extension().is_some_and(|end| end == "rlib"));
+    libraries.next().map(|file| format!("{name}={file}"))
 }
 
 #[test]

@@ -325,7 +325,6 @@ async fn child_that_serves() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 #[ignore = "runs in a process of its own"]
-#[expect(clippy::print_stdout, reason = "how a child speaks to its test")]
 #[expect(clippy::disallowed_methods, reason = "what no handler should do")]
 async fn child_that_blocks() {
     let block = || async {
