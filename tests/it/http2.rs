@@ -444,6 +444,22 @@ async fn what_is_no_preface_gets_a_goaway() {
     }
 }
 
+/// What it has to say finds no room, so it is still there when its time has come.
+#[tokio::test(start_paused = true)]
+async fn a_late_header_block_of_a_client_that_does_not_read_ends_its_connection() {
+    let app = Router::new().route("/", get(async || vec![b'a'; 1 << 20]));
+    let limits = Limits::default().min_response_data_rate(None).keep_alive_timeout(None);
+    let mut server = TestServer::builder(app).limits(limits).with_shutdown_timeout(None).start();
+    let mut connection = server.connect().await.unwrap();
+    connection.send([http2_start(), frame(HEADERS, END, 1, GET_BLOCK)].concat()).await.unwrap();
+    connection.send(frame(HEADERS, 1, 3, GET_BLOCK)).await.unwrap();
+    tokio::time::sleep(secs(40)).await;
+    let start = Instant::now();
+    server.stop();
+    soon(server.stopped()).await;
+    assert!(start.elapsed() <= secs(1), "it was still there: {:?}", start.elapsed());
+}
+
 /// Numbers that are the same in each run.
 struct Random(u64);
 
@@ -555,9 +571,7 @@ fn random_frames(random: &mut Random) -> Vec<u8> {
 /// Whatever a client sends, its connection ends, and the server with it.
 #[tokio::test(start_paused = true)]
 async fn arbitrary_frames_end_with_their_connection() {
-    let seeds = 400;
-    for seed in 1..=seeds {
-        eprintln!("seed {seed}");
+    for seed in 1..=400_u64 {
         let mut random = Random(u64::wrapping_mul(seed, 0x9E37_79B9_7F4A_7C15));
         let mut server = TestServer::builder(zoo()).with_shutdown_timeout(secs(30)).start();
         let (mut reader, mut writer) = tokio::io::split(server.connect().await.unwrap());
