@@ -9,13 +9,13 @@ use rustls::sign::CertifiedKey;
 use rustls::{CipherSuite, ServerConfig, SupportedProtocolVersion};
 
 use super::Certificate;
-use super::names::NameTable;
+use super::client::ClientRules;
+use super::names::{NameTable, check_entry};
 use super::options::{Selector, Source, TlsOptions};
 use super::server_name::Settings;
 use crate::connection::TlsVersion;
 use crate::error::{Error, ErrorKind};
 use crate::protocols::Protocols;
-use crate::telemetry::events;
 
 /// All configurations of an endpoint.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub(super) struct Configs {
     names: NameTable<Config>,
     /// For names that are not in the table.
     other: Option<Config>,
+    /// Some names have other rules for client certificates than others.
+    pub(super) has_different_rules: bool,
 }
 
 /// The configuration for one entry. Each has its own sessions and ticket keys: what was agreed
@@ -34,6 +36,7 @@ pub(super) struct Config {
     /// What verifies client certificates; `None` if that is the business of an expert.
     pub(super) verifier: Option<Arc<dyn ClientCertVerifier>>,
     pub(super) protocols: Protocols,
+    pub(super) rules: ClientRules,
 }
 
 impl Configs {
@@ -59,15 +62,7 @@ impl Configs {
             let wrong = |what: &dyn std::fmt::Display| {
                 Error::new(ErrorKind::Option, format!("server name {name:?}: {what}"))
             };
-            if name.is_empty() {
-                return Err(wrong(&"a name cannot be empty; `*` is for every client"));
-            }
-            if name
-                .split('.')
-                .any(|label| label.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("xn--")))
-            {
-                events::server_name_in_punycode(name);
-            }
+            check_entry(name).map_err(|why| wrong(&why))?;
             let signer = match (&entry.certificate, &own) {
                 (Some(certificate), _) => &Signer::Certificate(certificate.clone()),
                 (None, Some(own)) => own,
@@ -85,11 +80,15 @@ impl Configs {
                 selector: None,
                 verifier: None,
                 protocols: options.all.protocols.unwrap_or(protocols),
+                rules: ClientRules::Rustls(Arc::clone(config)),
             }),
             (_, Some(own)) => Some(build(own, &options.all)?),
             (_, None) => None,
         };
-        Ok(Self { names: NameTable::new(entries), other })
+        let mut rules =
+            entries.iter().map(|(_, config): &(_, Config)| config).chain(&other).map(|config| &config.rules);
+        let has_different_rules = rules.next().is_some_and(|first| rules.any(|rules| rules != first));
+        Ok(Self { names: NameTable::new(entries), other, has_different_rules })
     }
 
     /// The configuration for a client that asks for this name.
@@ -110,7 +109,8 @@ impl Config {
             Error::new(ErrorKind::Option, "rustls refuses these options").with_source(error)
         };
         let trust = settings.client_trust.clone().unwrap_or_default();
-        let verifier = trust.verifier(settings.client_certificates.unwrap_or_default(), &provider)?;
+        let mode = settings.client_certificates.unwrap_or_default();
+        let verifier = trust.verifier(mode, &provider)?;
         let (resolver, selector): (Arc<dyn ResolvesServerCert>, _) = match signer {
             Signer::Certificate(certificate) => (Arc::new(Current(certificate.clone())), None),
             Signer::Selector(selector) => (Arc::new(Nothing), Some(selector.clone())),
@@ -124,7 +124,7 @@ impl Config {
             config.alpn_protocols.push(b"h2".to_vec());
         }
         if protocols.contains(Protocols::HTTP1) {
-            config.alpn_protocols.push(b"http/1.1".to_vec());
+            config.alpn_protocols.extend([b"http/1.1".to_vec(), b"http/1.0".to_vec()]);
         }
         if resumption {
             config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
@@ -133,7 +133,8 @@ impl Config {
             config.session_storage = Arc::new(NoServerSessionStorage {});
             config.send_tls13_tickets = 0;
         }
-        Ok(Self { rustls: Arc::new(config), selector, verifier: Some(verifier), protocols })
+        let rules = ClientRules::Ours(mode, trust);
+        Ok(Self { rustls: Arc::new(config), selector, verifier: Some(verifier), protocols, rules })
     }
 
     /// The same with the certificate that the selector has for this name; `None` if it has none.

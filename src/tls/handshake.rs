@@ -16,10 +16,13 @@ use tokio_rustls::server::TlsStream;
 use super::ClientHello;
 use super::config::{Config, Configs, name_of};
 use super::hello::length_of_records;
+use super::host_rules::{ByResolver, ByTable};
 use super::layer::Shared;
 use super::options::Source;
 use super::wrong_protocol;
-use crate::connection::{BoxIo, Connection, ConnectionInfo, TlsInfo, TlsInfoInner, TlsVersion};
+use crate::connection::{
+    BoxIo, Connection, ConnectionInfo, HostRules, TlsInfo, TlsInfoInner, TlsVersion, WeakConnection,
+};
 use crate::error::BoxError;
 use crate::protocols::Protocols;
 use crate::telemetry::events;
@@ -74,7 +77,7 @@ async fn agree(shared: &Shared, mut io: BoxIo, info: &ConnectionInfo) -> Result<
             return Ok(None);
         }
     };
-    let config = match choose(shared, info, &accepted).await {
+    let (config, host_rules) = match choose(shared, info, &accepted).await {
         Ok(chosen) => chosen,
         Err(error) => {
             refuse(&mut io, &UNRECOGNIZED_NAME).await;
@@ -88,7 +91,7 @@ async fn agree(shared: &Shared, mut io: BoxIo, info: &ConnectionInfo) -> Result<
                 refuse(&mut BoxIo::new(stream), &[]).await;
                 return Err(error.into());
             }
-            info.set_tls(describe(&stream, config.protocols));
+            info.set_tls(describe(&stream, config.protocols, host_rules));
             Ok(Some(BoxIo::new(stream)))
         }
         Err((error, mut io)) => {
@@ -159,8 +162,12 @@ fn alert_for(error: &rustls::Error, mut alert: AcceptedAlert, wire: &[u8]) -> io
     Ok(octets)
 }
 
-/// The configuration for this client. An error refuses it by its name.
-async fn choose(shared: &Shared, info: &ConnectionInfo, accepted: &Accepted) -> Result<Config, BoxError> {
+/// The configuration for this client, and what judges the hosts that it asks for later. An error refuses it by its name.
+async fn choose(
+    shared: &Shared,
+    info: &ConnectionInfo,
+    accepted: &Accepted,
+) -> Result<(Config, Option<Arc<dyn HostRules>>), BoxError> {
     let hello = ClientHello::new(info, &accepted.client_hello());
     let name = hello.server_name().map(str::to_owned);
     let found = |configs: &Configs| -> Result<_, BoxError> {
@@ -172,10 +179,27 @@ async fn choose(shared: &Shared, info: &ConnectionInfo, accepted: &Accepted) -> 
     };
     match (&shared.options.source, &shared.configs) {
         (Source::Resolver(resolve), _) => {
+            let offers = hello.offers();
             let options = resolve(hello).await?;
-            found(&*options.configs(shared.protocols)?)
+            let config = found(&*options.configs(shared.protocols)?)?;
+            let host_rules = ByResolver {
+                resolve: resolve.clone(),
+                protocols: shared.protocols,
+                patience: shared.options.handshake_timeout,
+                connection: WeakConnection::of(info),
+                server_name: name,
+                offers,
+                rules: config.rules.clone(),
+                last: Arc::default(),
+            };
+            Ok((config, Some(Arc::new(host_rules))))
         }
-        (_, Some(configs)) => found(configs),
+        (_, Some(configs)) => {
+            let config = found(configs)?;
+            let by_table = || ByTable { configs: Arc::clone(configs), rules: config.rules.clone() };
+            let host_rules = configs.has_different_rules.then(|| Arc::new(by_table()) as Arc<dyn HostRules>);
+            Ok((config, host_rules))
+        }
         (_, None) => Err("there is no configuration".into()),
     }
 }
@@ -213,7 +237,11 @@ fn verify_again(stream: &TlsStream<BoxIo>, config: &Config) -> Result<(), rustls
     Ok(())
 }
 
-fn describe(stream: &TlsStream<BoxIo>, protocols: Protocols) -> TlsInfo {
+fn describe(
+    stream: &TlsStream<BoxIo>,
+    protocols: Protocols,
+    host_rules: Option<Arc<dyn HostRules>>,
+) -> TlsInfo {
     let (_, session) = stream.get_ref();
     let version = match session.protocol_version() {
         Some(ProtocolVersion::TLSv1_2) => TlsVersion::Tls12,
@@ -229,6 +257,7 @@ fn describe(stream: &TlsStream<BoxIo>, protocols: Protocols) -> TlsInfo {
         peer_certificates: certificates.iter().map(|certificate| certificate.to_vec()).collect(),
         resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
         protocols,
+        host_rules,
     })
 }
 

@@ -47,7 +47,7 @@ pub struct TlsLayer {
 pub(super) struct Shared {
     pub(super) options: TlsOptions,
     /// `None` if a resolver makes them.
-    pub(super) configs: Option<Configs>,
+    pub(super) configs: Option<Arc<Configs>>,
     /// Those of the endpoint.
     pub(super) protocols: Protocols,
 }
@@ -62,7 +62,7 @@ impl TlsLayer {
                 return Err(Error::new(ErrorKind::Option, what));
             }
             Source::Resolver(_) => None,
-            _ => Some(Configs::new(&options, protocols)?),
+            _ => Some(Arc::new(Configs::new(&options, protocols)?)),
         };
         Ok(Self { shared: Arc::new(Shared { options, configs, protocols }) })
     }
