@@ -80,7 +80,12 @@ impl Configs {
                 selector: None,
                 verifier: None,
                 protocols: options.all.protocols.unwrap_or(protocols),
-                rules: ClientRules::Rustls(Arc::clone(config)),
+                rules: match options.all.client_certificates {
+                    Some(mode) => {
+                        ClientRules::Ours(mode, options.all.client_trust.clone().unwrap_or_default())
+                    }
+                    None => ClientRules::Rustls(Arc::clone(config)),
+                },
             }),
             (_, Some(own)) => Some(build(own, &options.all)?),
             (_, None) => None,

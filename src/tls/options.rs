@@ -164,6 +164,11 @@ impl TlsOptions {
     /// Versions, cipher suites, client certificates, session resumption and ALPN are what it says;
     /// give it `alpn_protocols`, or clients speak HTTP/1.1. Names that are
     /// [added](Self::server_name) are served as with other options, and need certificates.
+    ///
+    /// What it asks of clients nobody can see from outside. Where hosts are judged by their rules for
+    /// client certificates (see [`server_name`](Self::server_name)) it fits no name but its own, unless
+    /// [`client_certificates`](Self::client_certificates) and [`client_trust`](Self::client_trust) say
+    /// what it does.
     pub fn from_rustls(config: Arc<ServerConfig>) -> Self {
         Self::with_source(Source::Rustls(config))
     }

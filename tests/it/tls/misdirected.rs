@@ -188,6 +188,12 @@ async fn the_same_rules_fit_whatever_the_name() {
         statuses(&server, authority.client(), "localhost", Version::HTTP_11, &["other.test", "localhost"])
             .await;
     assert_eq!(answers, [421, 200]);
+    let said = from_rustls(&authority)
+        .client_certificates(ClientCertificates::Ignore)
+        .server_name("other.test", authority.server("other.test"));
+    let server = TestServer::builder(counted().0).tls(said).start();
+    let answers = statuses(&server, authority.client(), "localhost", Version::HTTP_11, &["other.test"]).await;
+    assert_eq!(answers, [200]);
 }
 
 #[tokio::test]
