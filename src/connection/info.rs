@@ -36,12 +36,12 @@ use crate::transport::ResetOnDrop;
 /// ```
 #[derive(Clone)]
 pub struct ConnectionInfo(
-    Arc<Shared>,
+    Arc<ConnectionState>,
     /// The address of the client, where it is another than that of the connection.
     Option<SocketAddr>,
 );
 
-struct Shared {
+struct ConnectionState {
     id: ConnectionId,
     local: Option<SocketAddr>,
     remote: Option<SocketAddr>,
@@ -72,7 +72,7 @@ struct Wishes {
 
 /// A connection for those that it keeps itself.
 #[cfg(feature = "tls")]
-pub(crate) struct WeakConnection(std::sync::Weak<Shared>);
+pub(crate) struct WeakConnection(std::sync::Weak<ConnectionState>);
 
 #[cfg(feature = "tls")]
 impl WeakConnection {
@@ -93,7 +93,7 @@ impl ConnectionInfo {
         remote: Option<SocketAddr>,
         reset: ResetOnDrop,
     ) -> Self {
-        let shared = Shared {
+        let shared = ConnectionState {
             id: ConnectionId::next(),
             local,
             remote,

@@ -71,7 +71,7 @@ pub use limit::{ConnectionLimit, ConnectionLimitLayer};
 pub use logging::{ConnectionLogging, ConnectionLoggingLayer, LoggedIo};
 pub use proxy_protocol::{ProxyProtocol, ProxyProtocolLayer};
 #[cfg(feature = "tls")]
-pub(crate) use tls_info::Inner as TlsInfoInner;
+pub(crate) use tls_info::TlsFacts;
 pub use tls_info::{TlsInfo, TlsVersion};
 
 /// A connection service with its type erased: what an endpoint's layers are stacked from.

@@ -31,10 +31,10 @@ use crate::protocols::Protocols;
 /// # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(whoami));
 /// ```
 #[derive(Clone)]
-pub struct TlsInfo(Arc<Inner>);
+pub struct TlsInfo(Arc<TlsFacts>);
 
 #[derive(Debug)]
-pub(crate) struct Inner {
+pub(crate) struct TlsFacts {
     pub(crate) version: TlsVersion,
     /// The IANA number, and the name for it.
     pub(crate) cipher_suite: (u16, String),
@@ -50,7 +50,7 @@ pub(crate) struct Inner {
 
 impl TlsInfo {
     #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "made by TLS only"))]
-    pub(crate) fn new(inner: Inner) -> Self {
+    pub(crate) fn new(inner: TlsFacts) -> Self {
         Self(Arc::new(inner))
     }
 

@@ -10,8 +10,7 @@ use rustls::{CipherSuite, ServerConfig, SupportedProtocolVersion};
 
 use super::Certificate;
 use super::client::ClientRules;
-use super::names::{NameTable, check_entry};
-use super::options::{Selector, Source, TlsOptions};
+use super::names::NameTable;
 use super::server_name::Settings;
 use crate::connection::TlsVersion;
 use crate::error::{Error, ErrorKind};
@@ -20,9 +19,9 @@ use crate::protocols::Protocols;
 /// All configurations of an endpoint.
 #[derive(Debug)]
 pub(super) struct Configs {
-    names: NameTable<Config>,
+    pub(super) names: NameTable<Config>,
     /// For names that are not in the table.
-    other: Option<Config>,
+    pub(super) other: Option<Config>,
     /// Some names have other rules for client certificates than others.
     pub(super) has_different_rules: bool,
 }
@@ -32,7 +31,7 @@ pub(super) struct Configs {
 #[derive(Clone)]
 pub(super) struct Config {
     pub(super) rustls: Arc<ServerConfig>,
-    selector: Option<Selector>,
+    pub(super) selector: Option<Selector>,
     /// What verifies client certificates; `None` if that is the business of an expert.
     pub(super) verifier: Option<Arc<dyn ClientCertVerifier>>,
     pub(super) protocols: Protocols,
@@ -40,62 +39,6 @@ pub(super) struct Config {
 }
 
 impl Configs {
-    pub(super) fn new(options: &TlsOptions, protocols: Protocols) -> Result<Self, Error> {
-        options.check_timeout()?;
-        let own = match &options.source {
-            Source::Certificate(certificate) => Some(Signer::Certificate(certificate.clone())),
-            Source::Selector(selector) => Some(Signer::Selector(selector.clone())),
-            Source::Names | Source::Rustls(_) => None,
-            Source::Resolver(_) => {
-                return Err(Error::new(ErrorKind::Option, "options that a resolver gives cannot have one"));
-            }
-        };
-        if matches!(options.source, Source::Names) && options.names.is_empty() {
-            let what = "there is no certificate; add a server name with one";
-            return Err(Error::new(ErrorKind::Option, what));
-        }
-        let build = |signer: &Signer, settings: &Settings| {
-            Config::new(signer, settings, options.resumption, settings.protocols.unwrap_or(protocols))
-        };
-        let mut entries = Vec::with_capacity(options.names.len());
-        for (name, entry) in &options.names {
-            let wrong = |what: &dyn std::fmt::Display| {
-                Error::new(ErrorKind::Option, format!("server name {name:?}: {what}"))
-            };
-            check_entry(name).map_err(|why| wrong(&why))?;
-            let signer = match (&entry.certificate, &own) {
-                (Some(certificate), _) => &Signer::Certificate(certificate.clone()),
-                (None, Some(own)) => own,
-                (None, None) => {
-                    return Err(wrong(&"it has no certificate, and neither has the endpoint"));
-                }
-            };
-            let settings = entry.settings.within(&options.all);
-            entries.push((name.clone(), build(signer, &settings).map_err(|error| wrong(&error))?));
-        }
-        let other = match (&options.source, &own) {
-            _ if options.refuse_unknown_names => None,
-            (Source::Rustls(config), _) => Some(Config {
-                rustls: Arc::clone(config),
-                selector: None,
-                verifier: None,
-                protocols: options.all.protocols.unwrap_or(protocols),
-                rules: match options.all.client_certificates {
-                    Some(mode) => {
-                        ClientRules::Ours(mode, options.all.client_trust.clone().unwrap_or_default())
-                    }
-                    None => ClientRules::Rustls(Arc::clone(config)),
-                },
-            }),
-            (_, Some(own)) => Some(build(own, &options.all)?),
-            (_, None) => None,
-        };
-        let mut rules =
-            entries.iter().map(|(_, config): &(_, Config)| config).chain(&other).map(|config| &config.rules);
-        let has_different_rules = rules.next().is_some_and(|first| rules.any(|rules| rules != first));
-        Ok(Self { names: NameTable::new(entries), other, has_different_rules })
-    }
-
     /// The configuration for a client that asks for this name.
     pub(super) fn find(&self, name: Option<&str>) -> Option<&Config> {
         self.names.find(name).or(self.other.as_ref())
@@ -103,13 +46,13 @@ impl Configs {
 }
 
 impl Config {
-    fn new(
+    pub(super) fn new(
         signer: &Signer,
         settings: &Settings,
         resumption: bool,
         protocols: Protocols,
     ) -> Result<Self, Error> {
-        let provider = Arc::new(provider(settings.cipher_suites.as_deref()));
+        let provider = Arc::new(provider(settings.cipher_suites.as_deref())?);
         let failed = |error: rustls::Error| {
             Error::new(ErrorKind::Option, "rustls refuses these options").with_source(error)
         };
@@ -160,10 +103,13 @@ impl std::fmt::Debug for Config {
     }
 }
 
+/// Gives the certificate for a name.
+pub(super) type Selector = Arc<dyn Fn(Option<&str>) -> Option<Certificate> + Send + Sync>;
+
 /// How many sessions of clients that take no ticket are remembered: some 1 KiB each.
 const SESSIONS: usize = 1024;
 
-enum Signer {
+pub(super) enum Signer {
     Certificate(Certificate),
     Selector(Selector),
 }
@@ -188,12 +134,32 @@ impl ResolvesServerCert for Nothing {
     }
 }
 
-fn provider(cipher_suites: Option<&[String]>) -> CryptoProvider {
+/// Whether rustls has what the settings ask for.
+pub(super) fn check(settings: &Settings) -> Result<(), Error> {
+    provider(settings.cipher_suites.as_deref())?;
+    versions(settings.versions.as_deref())?;
+    Ok(())
+}
+
+fn provider(cipher_suites: Option<&[String]>) -> Result<CryptoProvider, Error> {
     let mut provider = aws_lc_rs::default_provider();
-    if let Some(names) = cipher_suites {
-        provider.cipher_suites.retain(|suite| names.contains(&name_of(suite.suite())));
+    let Some(names) = cipher_suites else { return Ok(provider) };
+    let known: Vec<_> = provider.cipher_suites.iter().map(|suite| name_of(suite.suite())).collect();
+    let known = known.join(", ");
+    if names.is_empty() {
+        return Err(Error::new(
+            ErrorKind::Option,
+            format!("cipher_suites: there is none; give some of {known}"),
+        ));
     }
-    provider
+    for name in names {
+        if !provider.cipher_suites.iter().any(|suite| name_of(suite.suite()) == *name) {
+            let what = format!("cipher_suites: {name:?} is not one of {known}");
+            return Err(Error::new(ErrorKind::Option, what));
+        }
+    }
+    provider.cipher_suites.retain(|suite| names.contains(&name_of(suite.suite())));
+    Ok(provider)
 }
 
 fn versions(versions: Option<&[TlsVersion]>) -> Result<Vec<&'static SupportedProtocolVersion>, Error> {
@@ -215,13 +181,4 @@ pub(super) fn name_of(suite: CipherSuite) -> String {
         Some(rest) => format!("TLS_{rest}"),
         None => name,
     }
-}
-
-pub(super) fn is_cipher_suite(name: &str) -> Result<(), Error> {
-    let known: Vec<_> = aws_lc_rs::ALL_CIPHER_SUITES.iter().map(|suite| name_of(suite.suite())).collect();
-    if known.iter().any(|known| known == name) {
-        return Ok(());
-    }
-    let what = format!("cipher_suites: {name:?} is not one of {}", known.join(", "));
-    Err(Error::new(ErrorKind::Option, what))
 }

@@ -9,19 +9,20 @@ use std::time::Duration;
 use rustls::server::{Accepted, AcceptedAlert, Acceptor};
 use rustls::{HandshakeKind, PeerMisbehaved, ProtocolVersion};
 use rustls_pki_types::UnixTime;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio_rustls::StartHandshake;
 use tokio_rustls::server::TlsStream;
 
 use super::ClientHello;
 use super::config::{Config, Configs, name_of};
+use super::farewell::refuse;
 use super::hello::length_of_records;
 use super::host_rules::{ByResolver, ByTable};
-use super::layer::Shared;
-use super::options::Source;
+use super::options::TlsSource;
+use super::setup::TlsSetup;
 use super::wrong_protocol;
 use crate::connection::{
-    BoxIo, Connection, ConnectionInfo, HostRules, TlsInfo, TlsInfoInner, TlsVersion, WeakConnection,
+    BoxIo, Connection, ConnectionInfo, HostRules, TlsFacts, TlsInfo, TlsVersion, WeakConnection,
 };
 use crate::error::BoxError;
 use crate::protocols::Protocols;
@@ -29,10 +30,10 @@ use crate::telemetry::events;
 
 /// Shakes hands. `None` if that came to nothing, of which the log and, where there is something to
 /// say, the client know.
-pub(super) async fn handshake(shared: Arc<Shared>, connection: Connection) -> Option<Connection> {
+pub(super) async fn handshake(setup: Arc<TlsSetup>, connection: Connection) -> Option<Connection> {
     let (io, info) = connection.into_parts();
-    let mut agreed = pin!(agree(&shared, io, &info));
-    let mut timeout = pin!(sleep(shared.options.handshake_timeout));
+    let mut agreed = pin!(agree(&setup, io, &info));
+    let mut timeout = pin!(sleep(setup.options.handshake_timeout));
     let mut closing = pin!(info.close_requested());
     let result = std::future::poll_fn(|cx| {
         if let Poll::Ready(result) = agreed.as_mut().poll(cx) {
@@ -64,8 +65,12 @@ async fn sleep(time: Option<Duration>) {
     }
 }
 
-async fn agree(shared: &Shared, mut io: BoxIo, info: &ConnectionInfo) -> Result<Option<BoxIo>, BoxError> {
-    let accepted = match hear(shared, &mut io, info).await? {
+async fn agree(
+    setup: &Arc<TlsSetup>,
+    mut io: BoxIo,
+    info: &ConnectionInfo,
+) -> Result<Option<BoxIo>, BoxError> {
+    let accepted = match hear(setup, &mut io, info).await? {
         Heard::Hello(accepted) => *accepted,
         Heard::Refused(error, alert) => {
             refuse(&mut io, &alert).await;
@@ -73,11 +78,11 @@ async fn agree(shared: &Shared, mut io: BoxIo, info: &ConnectionInfo) -> Result<
         }
         Heard::PlainHttp(read) => {
             events::http_over_tls_port(info);
-            wrong_protocol::answer(&mut io, read, shared.options.plain_http).await?;
+            wrong_protocol::answer(&mut io, read, setup.options.plain_http).await?;
             return Ok(None);
         }
     };
-    let (config, host_rules) = match choose(shared, info, &accepted).await {
+    let (config, host_rules) = match choose(setup, info, &accepted).await {
         Ok(chosen) => chosen,
         Err(error) => {
             refuse(&mut io, &UNRECOGNIZED_NAME).await;
@@ -110,7 +115,7 @@ enum Heard {
 }
 
 /// Reads the `ClientHello`.
-async fn hear(shared: &Shared, io: &mut BoxIo, info: &ConnectionInfo) -> Result<Heard, BoxError> {
+async fn hear(setup: &TlsSetup, io: &mut BoxIo, info: &ConnectionInfo) -> Result<Heard, BoxError> {
     let mut acceptor = Acceptor::default();
     let mut wire = Vec::new();
     let mut buf = [0; CHUNK];
@@ -124,7 +129,7 @@ async fn hear(shared: &Shared, io: &mut BoxIo, info: &ConnectionInfo) -> Result<
         if std::mem::take(&mut first) && buf[0].is_ascii_alphabetic() {
             return Ok(Heard::PlainHttp(buf[..n].to_vec()));
         }
-        if shared.options.hello_callback.is_some() || wire.len() < VERSION.end {
+        if setup.options.hello_callback.is_some() || wire.len() < VERSION.end {
             wire.extend_from_slice(&buf[..n]);
         }
         let mut unread = &buf[..n];
@@ -134,7 +139,7 @@ async fn hear(shared: &Shared, io: &mut BoxIo, info: &ConnectionInfo) -> Result<
         match acceptor.accept() {
             Ok(None) => {}
             Ok(Some(accepted)) => {
-                if let Some(callback) = &shared.options.hello_callback {
+                if let Some(callback) = &setup.options.hello_callback {
                     callback(info, &wire[..length_of_records(&wire)]);
                 }
                 return Ok(Heard::Hello(Box::new(accepted)));
@@ -164,7 +169,7 @@ fn alert_for(error: &rustls::Error, mut alert: AcceptedAlert, wire: &[u8]) -> io
 
 /// The configuration for this client, and what judges the hosts that it asks for later. An error refuses it by its name.
 async fn choose(
-    shared: &Shared,
+    setup: &Arc<TlsSetup>,
     info: &ConnectionInfo,
     accepted: &Accepted,
 ) -> Result<(Config, Option<Arc<dyn HostRules>>), BoxError> {
@@ -177,15 +182,14 @@ async fn choose(
         })?;
         Ok(config.for_name(name.as_deref()).ok_or("the selector has no certificate")?)
     };
-    match (&shared.options.source, &shared.configs) {
-        (Source::Resolver(resolve), _) => {
+    match (&setup.options.source, &setup.configs) {
+        (TlsSource::Resolver(resolve), _) => {
             let offers = hello.offers();
             let options = resolve(hello).await?;
-            let config = found(&*options.configs(shared.protocols)?)?;
+            let config = found(&*setup.configs_of(&options)?)?;
             let host_rules = ByResolver {
+                setup: Arc::clone(setup),
                 resolve: resolve.clone(),
-                protocols: shared.protocols,
-                patience: shared.options.handshake_timeout,
                 connection: WeakConnection::of(info),
                 server_name: name,
                 offers,
@@ -202,26 +206,6 @@ async fn choose(
         }
         (_, None) => Err("there is no configuration".into()),
     }
-}
-
-/// Says why, and lets the client hear it before the socket closes: what it has sent and nobody
-/// reads would make that a reset, which throws away what is on its way to it.
-pub(super) async fn refuse(io: &mut BoxIo, last_words: &[u8]) {
-    let farewell = async {
-        io.write_all(last_words).await?;
-        io.shutdown().await?;
-        let mut left = UNREAD;
-        let mut buf = [0; CHUNK];
-        while left > 0 {
-            match io.read(&mut buf).await? {
-                0 => break,
-                n => left = left.saturating_sub(n),
-            }
-        }
-        io::Result::Ok(())
-    };
-    // Whether it hears it is up to the client.
-    let _ = tokio::time::timeout(FAREWELL, farewell).await;
 }
 
 /// rustls takes the client's certificate of a resumed session as it was: by now it may have expired,
@@ -249,7 +233,7 @@ fn describe(
     };
     let suite = session.negotiated_cipher_suite().map(|suite| suite.suite());
     let certificates = session.peer_certificates().unwrap_or_default();
-    TlsInfo::new(TlsInfoInner {
+    TlsInfo::new(TlsFacts {
         version,
         cipher_suite: suite.map_or_else(Default::default, |suite| (u16::from(suite), name_of(suite))),
         server_name: session.server_name().map(str::to_owned),
@@ -263,10 +247,6 @@ fn describe(
 
 /// Most hellos fit in it.
 const CHUNK: usize = 2048;
-
-/// How long, and for how many octets, a refused client is listened to so that it can read why.
-const FAREWELL: Duration = Duration::from_secs(1);
-const UNREAD: usize = 256 * 1024;
 
 /// Where the version stands in a `ClientHello` whose head is in one record.
 const VERSION: std::ops::Range<usize> = 9..11;

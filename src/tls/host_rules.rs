@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::time::timeout;
 
@@ -13,8 +12,8 @@ use super::config::Configs;
 use super::hello::Offers;
 use super::names::is_well_formed;
 use super::options::Resolver;
+use super::setup::TlsSetup;
 use crate::connection::{HostRules, HostVerdict, WeakConnection};
-use crate::protocols::Protocols;
 
 /// On an endpoint with a table of names: a host has the rules of the entry that would serve a client that asks for it.
 /// Where none would, it has no rules.
@@ -41,9 +40,8 @@ impl fmt::Debug for ByTable {
 /// On an endpoint with a resolver: it is asked what it would have chosen, had the client asked for the host. A host for
 /// which it has nothing fits no connection.
 pub(super) struct ByResolver {
+    pub(super) setup: Arc<TlsSetup>,
     pub(super) resolve: Resolver,
-    pub(super) protocols: Protocols,
-    pub(super) patience: Option<Duration>,
     pub(super) connection: WeakConnection,
     pub(super) server_name: Option<String>,
     pub(super) offers: Arc<Offers>,
@@ -66,14 +64,13 @@ impl HostRules for ByResolver {
         let Some(connection) = self.connection.connection() else { return HostVerdict::Misdirected };
         let hello = ClientHello::asking_for(name.clone(), connection, Arc::clone(&self.offers));
         let options = (self.resolve)(hello);
-        let (protocols, patience, rules) = (self.protocols, self.patience, self.rules.clone());
-        let last = Arc::clone(&self.last);
+        let (setup, rules, last) = (Arc::clone(&self.setup), self.rules.clone(), Arc::clone(&self.last));
         HostVerdict::Asking(Box::pin(async move {
-            let options = match patience {
+            let options = match setup.options.handshake_timeout {
                 Some(patience) => timeout(patience, options).await.ok().and_then(Result::ok),
                 None => options.await.ok(),
             };
-            let Some(configs) = options.and_then(|options| options.configs(protocols).ok()) else {
+            let Some(configs) = options.and_then(|options| setup.configs_of(&options).ok()) else {
                 return false; // it may have an answer next time
             };
             let fits = configs.find(name.as_deref()).is_some_and(|config| config.rules == rules);

@@ -32,6 +32,7 @@ mod certificate;
 mod client;
 mod config;
 mod development;
+mod farewell;
 mod handshake;
 mod hello;
 mod host_rules;
@@ -40,6 +41,7 @@ mod names;
 mod options;
 mod reload;
 mod server_name;
+mod setup;
 #[cfg(test)]
 mod test_log;
 mod wrong_protocol;

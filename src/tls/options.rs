@@ -3,12 +3,12 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustls::ServerConfig;
 
-use super::config::{Configs, is_cipher_suite};
+use super::config::{self, Configs, Selector};
 use super::reload::Followed;
 use super::server_name::{ServerName, Settings};
 use super::wrong_protocol::PlainHttp;
@@ -54,7 +54,7 @@ use crate::protocols::Protocols;
 /// ```
 #[derive(Clone)]
 pub struct TlsOptions {
-    pub(super) source: Source,
+    pub(super) source: TlsSource,
     pub(super) names: Vec<(String, ServerName)>,
     pub(super) refuse_unknown_names: bool,
     pub(super) all: Settings,
@@ -63,15 +63,15 @@ pub struct TlsOptions {
     pub(super) plain_http: PlainHttp,
     pub(super) hello_callback: Option<HelloCallback>,
     /// What has been made of these options for connections that a resolver gave them to.
-    built: Arc<Mutex<Built>>,
+    pub(super) built: Arc<Mutex<Built>>,
 }
 
 /// By the protocols of the endpoint.
-type Built = Vec<(Protocols, Arc<Configs>)>;
+pub(super) type Built = Vec<(Protocols, Arc<Configs>)>;
 
 /// What the certificate comes from.
 #[derive(Clone)]
-pub(super) enum Source {
+pub(super) enum TlsSource {
     Certificate(Certificate),
     /// Only the names have certificates.
     Names,
@@ -80,7 +80,6 @@ pub(super) enum Source {
     Selector(Selector),
 }
 
-pub(super) type Selector = Arc<dyn Fn(Option<&str>) -> Option<Certificate> + Send + Sync>;
 pub(super) type Resolver = Arc<
     dyn Fn(ClientHello) -> Pin<Box<dyn Future<Output = Result<TlsOptions, BoxError>> + Send>> + Send + Sync,
 >;
@@ -89,13 +88,13 @@ pub(super) type HelloCallback = Arc<dyn Fn(&ConnectionInfo, &[u8]) + Send + Sync
 impl TlsOptions {
     /// This certificate, for every name that has none of its own.
     pub fn new(certificate: Certificate) -> Self {
-        Self::with_source(Source::Certificate(certificate))
+        Self::with_source(TlsSource::Certificate(certificate))
     }
 
     /// Only the names that are added with [`server_name`](Self::server_name), each with a
     /// certificate of its own. Who asks for another is refused.
     pub fn for_server_names() -> Self {
-        Self { refuse_unknown_names: true, ..Self::with_source(Source::Names) }
+        Self { refuse_unknown_names: true, ..Self::with_source(TlsSource::Names) }
     }
 
     /// Asks for the certificate at each handshake, with the name that the client asked for.
@@ -117,7 +116,7 @@ impl TlsOptions {
     pub fn certificate_selector(
         select: impl Fn(Option<&str>) -> Option<Certificate> + Send + Sync + 'static,
     ) -> Self {
-        Self::with_source(Source::Selector(Arc::new(select)))
+        Self::with_source(TlsSource::Selector(Arc::new(select)))
     }
 
     /// Asks for all options at each handshake, with what the client has said of itself.
@@ -156,7 +155,7 @@ impl TlsOptions {
         F: Fn(ClientHello) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<TlsOptions, BoxError>> + Send + 'static,
     {
-        Self::with_source(Source::Resolver(Arc::new(move |hello| Box::pin(resolve(hello)))))
+        Self::with_source(TlsSource::Resolver(Arc::new(move |hello| Box::pin(resolve(hello)))))
     }
 
     /// A configuration of rustls as it is, for what cannot be said here.
@@ -170,7 +169,7 @@ impl TlsOptions {
     /// [`client_certificates`](Self::client_certificates) and [`client_trust`](Self::client_trust) say
     /// what it does.
     pub fn from_rustls(config: Arc<ServerConfig>) -> Self {
-        Self::with_source(Source::Rustls(config))
+        Self::with_source(TlsSource::Rustls(config))
     }
 
     /// Adds a name, or replaces an equal one: with a [`Certificate`], or a [`ServerName`] where
@@ -241,28 +240,23 @@ impl TlsOptions {
     }
 
     /// The cipher suites, by their IANA names; default all that rustls has. A name that it does not
-    /// have is an error that lists those it has.
+    /// have, and none at all, is an error at `bind` that lists those it has.
     ///
     /// # Example
     ///
     /// ```
     /// use kestrel_rs::tls::{Certificate, TlsOptions};
     ///
-    /// fn options(certificate: Certificate) -> Result<TlsOptions, kestrel_rs::Error> {
+    /// fn options(certificate: Certificate) -> TlsOptions {
     ///     TlsOptions::new(certificate).cipher_suites([
     ///         "TLS_AES_256_GCM_SHA384",
     ///         "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
     ///     ])
     /// }
     /// ```
-    pub fn cipher_suites(
-        mut self,
-        names: impl IntoIterator<Item = impl Into<String>>,
-    ) -> Result<Self, Error> {
-        let names: Vec<String> = names.into_iter().map(Into::into).collect();
-        names.iter().try_for_each(|name| is_cipher_suite(name))?;
-        self.all.cipher_suites = Some(names);
-        Ok(self.changed())
+    pub fn cipher_suites(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.all.cipher_suites = Some(names.into_iter().map(Into::into).collect());
+        self.changed()
     }
 
     /// The versions of HTTP that are offered by ALPN; default those of the endpoint.
@@ -319,7 +313,7 @@ impl TlsOptions {
         self
     }
 
-    fn with_source(source: Source) -> Self {
+    fn with_source(source: TlsSource) -> Self {
         Self {
             source,
             names: Vec::new(),
@@ -339,21 +333,10 @@ impl TlsOptions {
         self
     }
 
-    /// What a resolver gave: made once for all its clones.
-    pub(super) fn configs(&self, protocols: Protocols) -> Result<Arc<Configs>, Error> {
-        let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, configs)) = built.iter().find(|(of, _)| *of == protocols) {
-            return Ok(Arc::clone(configs));
-        }
-        let configs = Arc::new(Configs::new(self, protocols)?);
-        built.push((protocols, Arc::clone(&configs)));
-        Ok(configs)
-    }
-
     /// What may follow files, as far as it is known before a client comes.
     pub(crate) fn followed(&self) -> Vec<Followed> {
         let own = match &self.source {
-            Source::Certificate(certificate) => Some(certificate),
+            TlsSource::Certificate(certificate) => Some(certificate),
             _ => None,
         };
         let names = self.names.iter().map(|(_, name)| name);
@@ -363,12 +346,31 @@ impl TlsOptions {
         certificates.map(Certificate::followed).chain(trusts).collect()
     }
 
-    pub(super) fn check_timeout(&self) -> Result<(), Error> {
+    /// Whether the options can be at all: the first that cannot is the error, with its name. `bind`
+    /// calls it, and then looks at names and certificates too.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use kestrel_rs::tls::TlsOptions;
+    ///
+    /// let options = TlsOptions::certificate_selector(|_| None).cipher_suites(["TLS_NONE"]);
+    /// assert!(options.check().unwrap_err().to_string().starts_with("cipher_suites"));
+    /// ```
+    pub fn check(&self) -> Result<(), Error> {
         if self.handshake_timeout == Some(Duration::ZERO) {
             let what = "handshake_timeout: 0 s leaves no time; give more, or None for no limit";
             return Err(Error::new(ErrorKind::Option, what));
         }
-        Ok(())
+        if matches!(self.source, TlsSource::Resolver(_)) && !self.names.is_empty() {
+            let what = "a resolver decides for every name; add names to the options that it gives";
+            return Err(Error::new(ErrorKind::Option, what));
+        }
+        config::check(&self.all)?;
+        self.names.iter().try_for_each(|(name, entry)| {
+            config::check(&entry.settings)
+                .map_err(|error| Error::new(ErrorKind::Option, format!("server name {name:?}: {error}")))
+        })
     }
 }
 

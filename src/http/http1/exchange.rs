@@ -21,7 +21,7 @@ use super::shared::Shared;
 use crate::http::App;
 use crate::http::exchange::Answer;
 use crate::http::exchange::Call;
-use crate::request::{BodyError, LimitState, Mark, RequestContext, Watched};
+use crate::request::{BodyError, BodyWithTrailers, LimitState, Mark, RequestContext};
 
 /// hyper's service for one connection.
 pub(super) struct Exchanges<S> {
@@ -60,7 +60,10 @@ impl<S: App> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
             if body.is_end_stream() {
                 Body::empty()
             } else {
-                Body::new(Watched::new(RequestBody::new(body, &self.shared, &context), context.clone()))
+                Body::new(BodyWithTrailers::new(
+                    RequestBody::new(body, &self.shared, &context),
+                    context.clone(),
+                ))
             }
         });
         let upgrade = request.extensions_mut().remove::<OnUpgrade>();

@@ -38,8 +38,8 @@ use super::exchange::{Call, extensions};
 use super::rules::Rules;
 use super::upgrade::{Upgrade, UpgradeLimit};
 use crate::connection::{BoxIo, ConnectionInfo};
-use crate::request::min_response_data_rate::Watched as TimedTask;
-use crate::request::{LimitState, RequestContext, Watched};
+use crate::request::min_response_data_rate::TimedTask;
+use crate::request::{BodyWithTrailers, LimitState, RequestContext};
 use crate::telemetry::events;
 use crate::text::date;
 use crate::transport::Rewind;
@@ -276,7 +276,7 @@ impl<S: App> Connection<S> {
             let (kept, expected) = (context.clone(), expectation.clone());
             let body = RequestBody::new(incoming, &parts.headers, kept, expected, rules);
             unread = Some(body.unread());
-            Body::new(Watched::new(body, context))
+            Body::new(BodyWithTrailers::new(body, context))
         };
         let method = parts.method.clone();
         let call =
