@@ -359,8 +359,10 @@ impl<S: App> Connection<S> {
             Phase::Goodbye(since) => after(idle_since.map(|idle| idle.max(since)), Some(GOODBYE)),
             Phase::Ending(since) => Some(since + GOODBYE),
         };
-        let block_ends = after(block_since, rules.request_headers);
-        let ping_due = self.pings.as_ref().and_then(|pings| pings.due(signs));
+        // One that ends waits for nothing but its end.
+        let ending = matches!(self.phase, Phase::Ending(_));
+        let block_ends = after(block_since, rules.request_headers).filter(|_| !ending);
+        let ping_due = self.pings.as_ref().filter(|_| !ending).and_then(|pings| pings.due(signs));
         let Some(deadline) = [idle_ends, block_ends, ping_due].into_iter().flatten().min() else {
             self.timer = None;
             return Poll::Pending;
