@@ -45,6 +45,7 @@
 //! ```
 
 mod from_fn;
+mod host_rules;
 mod info;
 mod layer;
 mod limit;
@@ -60,14 +61,17 @@ use crate::error::BoxError;
 pub use crate::transport::BoxIo;
 
 pub use from_fn::{FromFn, FromFnLayer, Next, from_fn};
+pub(crate) use host_rules::{HostRules, HostVerdict};
 pub(crate) use info::Event;
+#[cfg(feature = "tls")]
+pub(crate) use info::WeakConnection;
 pub use info::{ConnectionId, ConnectionInfo};
 pub use layer::{ConnectionLayer, ConnectionService};
 pub use limit::{ConnectionLimit, ConnectionLimitLayer};
 pub use logging::{ConnectionLogging, ConnectionLoggingLayer, LoggedIo};
 pub use proxy_protocol::{ProxyProtocol, ProxyProtocolLayer};
 #[cfg(feature = "tls")]
-pub(crate) use tls_info::Inner as TlsInfoInner;
+pub(crate) use tls_info::TlsFacts;
 pub use tls_info::{TlsInfo, TlsVersion};
 
 /// A connection service with its type erased: what an endpoint's layers are stacked from.

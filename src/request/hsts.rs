@@ -161,7 +161,7 @@ where
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+    type Future = HstsFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -169,21 +169,21 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let header = self.options.covers(&request).then(|| self.header.clone());
-        ResponseFuture { inner: self.inner.call(request), header }
+        HstsFuture { inner: self.inner.call(request), header }
     }
 }
 
 pin_project_lite::pin_project! {
     /// The future of [`Hsts`].
     #[derive(Debug)]
-    pub struct ResponseFuture<F> {
+    pub struct HstsFuture<F> {
         #[pin]
         inner: F,
         header: Option<HeaderValue>,
     }
 }
 
-impl<F, B, E> Future for ResponseFuture<F>
+impl<F, B, E> Future for HstsFuture<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
 {

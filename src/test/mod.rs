@@ -80,7 +80,7 @@ pub struct TestServer {
 /// # drop(server); }
 /// ```
 #[derive(Debug)]
-pub struct Builder<S> {
+pub struct TestServerBuilder<S> {
     app: S,
     limits: Limits,
     protocols: Protocols,
@@ -96,8 +96,8 @@ impl TestServer {
     }
 
     /// Serves `app` with other options.
-    pub fn builder<S: HttpService>(app: S) -> Builder<S> {
-        Builder {
+    pub fn builder<S: HttpService>(app: S) -> TestServerBuilder<S> {
+        TestServerBuilder {
             app,
             limits: Limits::default(),
             protocols: Protocols::default(),
@@ -153,7 +153,7 @@ impl TestServer {
     }
 }
 
-impl<S: HttpService> Builder<S> {
+impl<S: HttpService> TestServerBuilder<S> {
     /// The limits; see [`Limits`] for the defaults.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -215,7 +215,7 @@ impl<S: HttpService> Builder<S> {
     }
 }
 
-impl Builder<Router> {
+impl TestServerBuilder<Router> {
     /// Starts `axum::serve` on [`KestrelListener::into_axum`] instead. The time for the shutdown
     /// and the default layers are not part of that. Call it inside a runtime.
     ///
@@ -247,7 +247,7 @@ fn listener(limits: &Limits, endpoint: Endpoint, protocols: Protocols) -> (Memor
         protocols,
         layers,
         #[cfg(feature = "tls")]
-        certificates: endpoint.certificates(),
+        followed: endpoint.followed(),
     };
     (connector, KestrelListener::in_memory(endpoint))
 }

@@ -79,8 +79,9 @@ impl SocketOptions {
         self
     }
 
-    /// Whether all values can be.
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    /// Whether all values can be: the first that cannot is the error, with the name of its option.
+    /// [`bind`](crate::listener::Builder::bind) calls it.
+    pub fn check(&self) -> Result<(), Error> {
         match self.keepalive {
             Some(after) if after < KEEPALIVES.0 || after > KEEPALIVES.1 => {
                 let (least, most) = KEEPALIVES;

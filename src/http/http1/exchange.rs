@@ -21,7 +21,7 @@ use super::shared::Shared;
 use crate::http::App;
 use crate::http::exchange::Answer;
 use crate::http::exchange::Call;
-use crate::request::{BodyError, LimitState, Mark, RequestContext, Watched};
+use crate::request::{BodyError, BodyWithTrailers, LimitState, Mark, RequestContext};
 
 /// hyper's service for one connection.
 pub(super) struct Exchanges<S> {
@@ -52,6 +52,7 @@ impl<S: App> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
         let context = RequestContext::new(self.shared.info().clone(), state.number, limits);
         state.current = Some(context.clone());
         state.answer_begun = false;
+        let rules = state.gate.rules.clone();
         drop(state);
 
         let mut request = request.map(|body| {
@@ -59,7 +60,10 @@ impl<S: App> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
             if body.is_end_stream() {
                 Body::empty()
             } else {
-                Body::new(Watched::new(RequestBody::new(body, &self.shared, &context), context.clone()))
+                Body::new(BodyWithTrailers::new(
+                    RequestBody::new(body, &self.shared, &context),
+                    context.clone(),
+                ))
             }
         });
         let upgrade = request.extensions_mut().remove::<OnUpgrade>();
@@ -71,7 +75,7 @@ impl<S: App> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
         }
         notes.restore(&mut request);
         let method = request.method().clone();
-        let answer = Some(Call::new(&mut *self.app.borrow_mut(), request));
+        let answer = Some(Call::new(&mut *self.app.borrow_mut(), request, self.shared.info(), &rules));
         Exchange { answer, notes, method, shared: Some(self.shared.clone()) }
     }
 }

@@ -38,8 +38,8 @@ use super::exchange::{Call, extensions};
 use super::rules::Rules;
 use super::upgrade::{Upgrade, UpgradeLimit};
 use crate::connection::{BoxIo, ConnectionInfo};
-use crate::request::min_response_data_rate::Watched as TimedTask;
-use crate::request::{LimitState, RequestContext, Watched};
+use crate::request::min_response_data_rate::TimedTask;
+use crate::request::{BodyWithTrailers, LimitState, RequestContext};
 use crate::telemetry::events;
 use crate::text::date;
 use crate::transport::Rewind;
@@ -276,10 +276,11 @@ impl<S: App> Connection<S> {
             let (kept, expected) = (context.clone(), expectation.clone());
             let body = RequestBody::new(incoming, &parts.headers, kept, expected, rules);
             unread = Some(body.unread());
-            Body::new(Watched::new(body, context))
+            Body::new(BodyWithTrailers::new(body, context))
         };
         let method = parts.method.clone();
-        let call = Call::new(&mut self.server.app, Request::from_parts(parts, body));
+        let call =
+            Call::new(&mut self.server.app, Request::from_parts(parts, body), info, &self.server.rules);
         let waits_for_body = unread.is_some();
         let exchange = Exchange { call, method, stream, respond, expectation, connect, _unread: unread };
         let info = info.clone();
@@ -358,8 +359,10 @@ impl<S: App> Connection<S> {
             Phase::Goodbye(since) => after(idle_since.map(|idle| idle.max(since)), Some(GOODBYE)),
             Phase::Ending(since) => Some(since + GOODBYE),
         };
-        let block_ends = after(block_since, rules.request_headers);
-        let ping_due = self.pings.as_ref().and_then(|pings| pings.due(signs));
+        // One that ends waits for nothing but its end.
+        let ending = matches!(self.phase, Phase::Ending(_));
+        let block_ends = after(block_since, rules.request_headers).filter(|_| !ending);
+        let ping_due = self.pings.as_ref().filter(|_| !ending).and_then(|pings| pings.due(signs));
         let Some(deadline) = [idle_ends, block_ends, ping_due].into_iter().flatten().min() else {
             self.timer = None;
             return Poll::Pending;

@@ -50,9 +50,9 @@ impl Kind {
 }
 
 /// A name and a value.
-type Field = (Vec<u8>, Vec<u8>);
+type FormField = (Vec<u8>, Vec<u8>);
 
-fn url_encoded(form: &[u8]) -> Option<Vec<Field>> {
+fn url_encoded(form: &[u8]) -> Option<Vec<FormField>> {
     let mut fields = Vec::new();
     for pair in form.split(|&octet| octet == b'&').filter(|pair| !pair.is_empty()) {
         let mut parts = pair.splitn(2, |&octet| octet == b'=');
@@ -83,7 +83,7 @@ fn decode(text: &[u8]) -> Vec<u8> {
 }
 
 /// The fields of RFC 7578 that are no files.
-fn multipart(form: &[u8], delimiter: &[u8]) -> Option<Vec<Field>> {
+fn multipart(form: &[u8], delimiter: &[u8]) -> Option<Vec<FormField>> {
     let mut fields = Vec::new();
     if form.is_empty() {
         return Some(fields);

@@ -41,4 +41,4 @@ mod layer;
 mod service;
 
 pub use layer::HttpMethodOverrideLayer;
-pub use service::{HttpMethodOverride, ResponseFuture};
+pub use service::{HttpMethodOverride, HttpMethodOverrideFuture};

@@ -41,7 +41,7 @@ where
 {
     type Response = Response;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future, S::Error>;
+    type Future = HttpMethodOverrideFuture<S::Future, S::Error>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -50,18 +50,18 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let mut request = request.map(Body::new);
         if !request.method().as_str().eq_ignore_ascii_case("POST") {
-            return ResponseFuture::direct(OrAnswer::pass(self.inner.call(request)));
+            return HttpMethodOverrideFuture::direct(OrAnswer::pass(self.inner.call(request)));
         }
         if let Some(field) = &self.options.field {
             let is_empty = request.headers().get(CONTENT_LENGTH).is_some_and(|length| length == "0");
             let kind = request.headers().get(CONTENT_TYPE).filter(|_| !is_empty).and_then(Kind::of);
             let Some(kind) = kind else {
-                return ResponseFuture::direct(OrAnswer::pass(self.inner.call(request)));
+                return HttpMethodOverrideFuture::direct(OrAnswer::pass(self.inner.call(request)));
             };
             // The one that is ready is the one to call.
             let clone = self.inner.clone();
             let inner = std::mem::replace(&mut self.inner, clone);
-            return ResponseFuture::form(read(
+            return HttpMethodOverrideFuture::form(read(
                 inner,
                 request,
                 kind,
@@ -71,8 +71,8 @@ where
         }
         let method = joined(request.headers(), &HEADER).into_owned();
         match replace(&mut request, &method) {
-            Ok(now) => ResponseFuture::changed(self.inner.call(request), now),
-            Err(status) => ResponseFuture::direct(OrAnswer::answer(status.into_response())),
+            Ok(now) => HttpMethodOverrideFuture::changed(self.inner.call(request), now),
+            Err(status) => HttpMethodOverrideFuture::direct(OrAnswer::answer(status.into_response())),
         }
     }
 }
@@ -144,15 +144,15 @@ fn status(error: &(dyn std::error::Error + 'static)) -> StatusCode {
 
 pin_project_lite::pin_project! {
     /// The future of [`HttpMethodOverride`].
-    pub struct ResponseFuture<F, E> {
+    pub struct HttpMethodOverrideFuture<F, E> {
         #[pin]
-        state: State<F, E>,
+        state: OverrideState<F, E>,
     }
 }
 
 pin_project_lite::pin_project! {
-    #[project = StateProj]
-    enum State<F, E> {
+    #[project = OverrideStateProj]
+    enum OverrideState<F, E> {
         Direct { #[pin] inner: OrAnswer<F, Body>, now: Now },
         Form { reading: Reading<E> },
     }
@@ -160,21 +160,21 @@ pin_project_lite::pin_project! {
 
 type Reading<E> = Pin<Box<dyn Future<Output = Result<Response, E>> + Send>>;
 
-impl<F, E> ResponseFuture<F, E> {
+impl<F, E> HttpMethodOverrideFuture<F, E> {
     fn direct(inner: OrAnswer<F, Body>) -> Self {
-        Self { state: State::Direct { inner, now: Now::Other } }
+        Self { state: OverrideState::Direct { inner, now: Now::Other } }
     }
 
     fn changed(inner: F, now: Now) -> Self {
-        Self { state: State::Direct { inner: OrAnswer::pass(inner), now } }
+        Self { state: OverrideState::Direct { inner: OrAnswer::pass(inner), now } }
     }
 
     fn form(reading: impl Future<Output = Result<Response, E>> + Send + 'static) -> Self {
-        Self { state: State::Form { reading: Box::pin(reading) } }
+        Self { state: OverrideState::Form { reading: Box::pin(reading) } }
     }
 }
 
-impl<F, E> Future for ResponseFuture<F, E>
+impl<F, E> Future for HttpMethodOverrideFuture<F, E>
 where
     F: Future<Output = Result<Response, E>>,
 {
@@ -182,18 +182,18 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            StateProj::Direct { inner, now } => inner.poll(cx).map_ok(|mut response| {
+            OverrideStateProj::Direct { inner, now } => inner.poll(cx).map_ok(|mut response| {
                 now.answer(&mut response);
                 response
             }),
-            StateProj::Form { reading } => reading.as_mut().poll(cx),
+            OverrideStateProj::Form { reading } => reading.as_mut().poll(cx),
         }
     }
 }
 
-impl<F, E> std::fmt::Debug for ResponseFuture<F, E> {
+impl<F, E> std::fmt::Debug for HttpMethodOverrideFuture<F, E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+        f.debug_struct("HttpMethodOverrideFuture").finish_non_exhaustive()
     }
 }
 
