@@ -1,7 +1,6 @@
 //! The future of `serve` is dropped: sockets close at once, work in hand has its time.
 
 use std::pin::pin;
-use std::time::Duration;
 
 use axum::routing::get;
 use kestrel_rs::{Endpoint, Error, KestrelListener};
@@ -10,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::custom_transport::{Connector, memory};
-use crate::support::{Events, GET, answer, app, closed, really_soon, secs, took};
+use crate::support::{GET, answer, app, closed, really_soon, secs, took};
 
 /// A server in memory that a test can drop; it gets 30 s to shut down.
 async fn server() -> (Connector, impl Future<Output = Result<(), Error>> + Send) {
@@ -23,7 +22,6 @@ async fn server() -> (Connector, impl Future<Output = Result<(), Error>> + Send)
 
 /// Whatever `end` drops: what is idle ends, what runs is finished, what never ends is cut.
 async fn ends_in_the_background(connector: Connector, end: impl AsyncFnOnce()) {
-    let events = Events::record();
     let mut fresh = connector.connect().await.unwrap();
     let mut idle = connector.get("/").await;
     assert_eq!(answer(&mut idle).await.status, 200);
@@ -43,10 +41,6 @@ async fn ends_in_the_background(connector: Connector, end: impl AsyncFnOnce()) {
     took(start, 9);
     closed(&mut never).await;
     took(start, 30);
-    let events = events.take();
-    for text in ["shutting down", "which were cut"] {
-        assert_eq!(events.iter().filter(|(_, event)| event.contains(text)).count(), 1, "{events:?}");
-    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -112,12 +106,12 @@ async fn a_server_that_was_never_polled_serves_nothing() {
     assert!(connector.connect().await.is_none());
 }
 
-/// The future is dropped and nothing else has run: the addresses are free.
-#[tokio::test]
+/// The future is dropped, whatever the tasks that accept have come to: the addresses are free.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn addresses_are_free_at_once() {
     let path = std::env::temp_dir().join(format!("kestrel-rs-it-{}-dropped.sock", std::process::id()));
     let mut port = 0;
-    for _ in 0..10 {
+    for _ in 0..30 {
         let builder = KestrelListener::builder()
             .endpoint(Endpoint::ip(([127, 0, 0, 1], port)))
             .endpoint(Endpoint::unix(&path));
@@ -134,16 +128,8 @@ async fn addresses_are_free_at_once() {
         tokio::select! { _ = &mut serve => unreachable!("it serves"), () = pin!(ask) => {} }
         drop(serve);
         assert!(std::net::TcpStream::connect(address).is_err());
-        assert!(std::os::unix::net::UnixStream::connect(&path).is_err());
+        assert!(!path.exists());
     }
-    // The file goes with the tasks that accept.
-    for _ in 0..100 {
-        if !path.exists() {
-            return;
-        }
-        sleep(Duration::from_millis(10)).await;
-    }
-    panic!("the socket's file is left");
 }
 
 /// Somebody else may hold it, and have plans for it.

@@ -174,7 +174,8 @@ impl<S: App> Connection<S> {
             Body::new(BodyWithTrailers::new(body, context))
         };
         let method = parts.method.clone();
-        let call = Call::new(&mut self.server.app, Request::from_parts(parts, body));
+        let call =
+            Call::new(&mut self.server.app, Request::from_parts(parts, body), info, &self.server.rules);
         let waits_for_body = unread.is_some();
         let exchange = Exchange { call, method, stream, respond, expectation, connect, _unread: unread };
         let info = info.clone();
