@@ -52,6 +52,7 @@ impl<S: App> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
         let context = RequestContext::new(self.shared.info().clone(), state.number, limits);
         state.current = Some(context.clone());
         state.answer_begun = false;
+        let rules = state.gate.rules.clone();
         drop(state);
 
         let mut request = request.map(|body| {
@@ -74,7 +75,7 @@ impl<S: App> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
         }
         notes.restore(&mut request);
         let method = request.method().clone();
-        let answer = Some(Call::new(&mut *self.app.borrow_mut(), request));
+        let answer = Some(Call::new(&mut *self.app.borrow_mut(), request, self.shared.info(), &rules));
         Exchange { answer, notes, method, shared: Some(self.shared.clone()) }
     }
 }

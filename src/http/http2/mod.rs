@@ -282,7 +282,8 @@ impl<S: App> Connection<S> {
             Body::new(BodyWithTrailers::new(body, context))
         };
         let method = parts.method.clone();
-        let call = Call::new(&mut self.server.app, Request::from_parts(parts, body));
+        let call =
+            Call::new(&mut self.server.app, Request::from_parts(parts, body), info, &self.server.rules);
         let waits_for_body = unread.is_some();
         let exchange = Exchange { call, method, stream, respond, expectation, connect, _unread: unread };
         let task = Box::pin(exchange.run());
@@ -355,8 +356,10 @@ impl<S: App> Connection<S> {
             Phase::Goodbye(since) => after(idle_since.map(|idle| idle.max(since)), Some(GOODBYE)),
             Phase::Ending(since) => Some(since + GOODBYE),
         };
-        let block_ends = after(block_since, rules.request_headers);
-        let ping_due = self.pings.as_ref().and_then(|pings| pings.due(signs));
+        // One that ends waits for nothing but its end.
+        let ending = matches!(self.phase, Phase::Ending(_));
+        let block_ends = after(block_since, rules.request_headers).filter(|_| !ending);
+        let ping_due = self.pings.as_ref().filter(|_| !ending).and_then(|pings| pings.due(signs));
         let Some(deadline) = [idle_ends, block_ends, ping_due].into_iter().flatten().min() else {
             self.timer = None;
             return Poll::Pending;
