@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::custom_transport::{Connector, memory};
-use crate::support::{GET, answer, app, closed, really_soon, secs, took};
+use crate::support::{Events, GET, answer, app, closed, really_soon, secs, took};
 
 /// A server in memory that a test can drop; it gets 30 s to shut down.
 async fn server() -> (Connector, impl Future<Output = Result<(), Error>> + Send) {
@@ -22,6 +22,7 @@ async fn server() -> (Connector, impl Future<Output = Result<(), Error>> + Send)
 
 /// Whatever `end` drops: what is idle ends, what runs is finished, what never ends is cut.
 async fn ends_in_the_background(connector: Connector, end: impl AsyncFnOnce()) {
+    let events = Events::record();
     let mut fresh = connector.connect().await.unwrap();
     let mut idle = connector.get("/").await;
     assert_eq!(answer(&mut idle).await.status, 200);
@@ -41,6 +42,10 @@ async fn ends_in_the_background(connector: Connector, end: impl AsyncFnOnce()) {
     took(start, 9);
     closed(&mut never).await;
     took(start, 30);
+    let events = events.take();
+    for text in ["shutting down", "which were cut"] {
+        assert_eq!(events.iter().filter(|(_, event)| event.contains(text)).count(), 1, "{events:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
