@@ -5,18 +5,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::client::Resumption;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use crate::common::http1::{Client, connect};
+use crate::common::parent::ServerProcess;
+use crate::common::{Result, http2};
+use crate::http1::{Idle, keep_connecting};
 use crate::loads::{Figure, Load, Measured, Work};
 use crate::options::Options;
-use crate::process::{ServerProcess, own_cpu_time};
+use crate::process::{own_cpu_time, start};
 use crate::progress::Progress;
 use crate::servers::{Program, Server};
-use crate::tls::Client;
-use crate::{Result, http1, http2};
+use crate::tls;
 
 impl Load {
     /// Memory hardly differs between rounds.
@@ -27,22 +31,31 @@ impl Load {
         }
     }
 
-    /// Starts the server, puts this load on it, and ends it.
-    pub(crate) async fn measure(&self, server: &Server, options: &Options) -> Result<Measured> {
-        let process = ServerProcess::start(server, self.protocol()).await?;
+    /// Starts the server, puts this load on it, and ends it. One that compiles while it runs needs long to be itself: it
+    /// is kept for the next round.
+    pub(crate) async fn measure(
+        &self,
+        server: &Server,
+        kept: &mut Option<ServerProcess>,
+        options: &Options,
+    ) -> Result<Measured> {
+        let kept_before = kept.take();
+        let is_warm = kept_before.is_some();
+        let process = match kept_before {
+            Some(process) => process,
+            None => start(server, self.protocol(), options).await?,
+        };
         match self.work {
             Work::Idle => idle(&process, options, None).await,
-            Work::TlsIdle => idle(&process, options, Some(&Client::new(Resumption::disabled())?)).await,
-            work => window(work, &process, warm_up(server, options), options.length).await,
+            Work::TlsIdle => idle(&process, options, Some(&tls::Client::new(Resumption::disabled())?)).await,
+            work if matches!(server.program, Program::Named { .. }) => {
+                let warm_up = if is_warm { options.warm_up } else { options.long_warm_up };
+                let measured = window(work, &process, warm_up, options.length).await?;
+                *kept = Some(process);
+                Ok(measured)
+            }
+            work => window(work, &process, options.warm_up, options.length).await,
         }
-    }
-}
-
-/// What is compiled while it runs needs longer to be itself.
-fn warm_up(server: &Server, options: &Options) -> Duration {
-    match server.program {
-        Program::Own(_) => options.warm_up,
-        Program::Named { .. } => options.warm_up * 10,
     }
 }
 
@@ -76,7 +89,15 @@ async fn window(
     sleep(warm_up).await;
     let before = Sample::take(process, &clients.progress)?;
     sleep(length).await;
-    let after = Sample::take(process, &clients.progress)?;
+    let mut after = Sample::take(process, &clients.progress)?;
+    // A short window may be shorter than one answer.
+    for _ in 0..50 {
+        if after.answered > before.answered {
+            break;
+        }
+        sleep(length).await;
+        after = Sample::take(process, &clients.progress)?;
+    }
     let resident = process.resident()?;
     let threads = clients.threads.len();
     clients.stop()?;
@@ -109,8 +130,8 @@ impl Clients {
         // Connecting is the client kernel's work too: one thread could not keep a server busy.
         let (threads, connections) = match work {
             Work::Ask { connections, .. }
-            | Work::Http2 { connections, .. }
-            | Work::TlsAsk { connections, .. } => (1, connections),
+            | Work::TlsAsk { connections, .. }
+            | Work::Http2 { connections, .. } => (1, connections),
             Work::Connect { at_a_time } | Work::TlsConnect { at_a_time, .. } => (2, at_a_time),
             Work::Idle | Work::TlsIdle => (0, 0),
         };
@@ -148,29 +169,29 @@ fn run_clients(
         Work::TlsConnect { resumed: true, .. } => Resumption::in_memory_sessions(256),
         _ => Resumption::disabled(),
     };
-    let tls = Arc::new(Client::new(resumption)?);
+    let tls = Arc::new(tls::Client::new(resumption)?);
     runtime.block_on(async move {
         let mut clients = JoinSet::new();
         for _ in 0..connections {
             let (progress, tls) = (progress.clone(), tls.clone());
             clients.spawn(async move {
                 match work {
-                    Work::Ask { head, depth, .. } => {
-                        let stream = http1::connect(server).await?;
-                        http1::keep_asking(stream, server, head, depth, &progress).await
+                    Work::Ask { ask, depth, .. } => {
+                        let client = Client::start(connect(server).await?, server, ask, depth).await?;
+                        keep_asking(client, &progress).await
                     }
-                    Work::TlsAsk { head, .. } => {
-                        let stream = tls.connect(server).await?;
-                        http1::keep_asking(stream, server, head, 1, &progress).await
+                    Work::TlsAsk { ask, .. } => {
+                        let client = Client::start(tls.connect(server).await?, server, ask, 1).await?;
+                        keep_asking(client, &progress).await
                     }
                     Work::Connect { .. } => {
                         let connect = || async { Ok(TcpStream::connect(server).await?) };
-                        http1::keep_connecting(connect, server, &progress).await
+                        keep_connecting(connect, server, &progress).await
                     }
                     Work::TlsConnect { .. } => {
-                        http1::keep_connecting(|| tls.connect(server), server, &progress).await
+                        keep_connecting(|| tls.connect(server), server, &progress).await
                     }
-                    Work::Http2 { streams, .. } => http2::keep_asking(server, streams, &progress).await,
+                    Work::Http2 { streams, .. } => keep_streaming(server, streams, &progress).await,
                     Work::Idle | Work::TlsIdle => Ok(()),
                 }
             });
@@ -183,13 +204,33 @@ fn run_clients(
     })
 }
 
+async fn keep_asking(
+    mut client: Client<impl AsyncRead + AsyncWrite + Unpin>,
+    progress: &Progress,
+) -> Result<()> {
+    loop {
+        progress.add(client.turn().await?);
+    }
+}
+
+/// With `streams` requests under way at any time.
+async fn keep_streaming(server: SocketAddr, streams: u64, progress: &Progress) -> Result<()> {
+    let mut client = http2::Client::start(server).await?;
+    client.ask(streams);
+    loop {
+        let finished = client.turn().await?;
+        client.ask(finished);
+        progress.add(finished);
+    }
+}
+
 /// What the server's memory grows by, divided by the connections that it grew for.
-async fn idle(process: &ServerProcess, options: &Options, tls: Option<&Client>) -> Result<Measured> {
+async fn idle(process: &ServerProcess, options: &Options, tls: Option<&tls::Client>) -> Result<Measured> {
     // What a first request allocates once is not a connection's.
-    http1::Idle::connect(process.address, 1, tls)?.ask(process.address)?;
+    Idle::connect(process.address, 1, tls)?.ask(process.address)?;
     sleep(options.warm_up).await;
     let empty = process.resident()?;
-    let mut idle = http1::Idle::connect(process.address, options.idle, tls)?;
+    let mut idle = Idle::connect(process.address, options.idle, tls)?;
     sleep(options.settle).await;
     let fresh = process.resident()?;
     idle.ask(process.address)?;

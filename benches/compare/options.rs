@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::Result;
+use crate::common::Result;
+use crate::common::arguments::{Extent, names};
 use crate::loads::{LOADS, Load};
 use crate::process;
-use crate::protocol::Protocol;
 use crate::servers::{Program, SERVERS, Server};
 
 pub(crate) const HELP: &str = "\
@@ -14,17 +14,14 @@ cargo bench --bench compare -- [OPTIONS]
   --seconds S       length of one measurement (2)
   --settle S        idle: how long connections rest before memory is read (3)
   --idle N          idle: connections (2000, or what the limit of open files leaves)
-  --only A,B        these loads: keepalive, browser, pipelined, churn, idle, http2,
-                    tls-keepalive, tls-churn, tls-resumed, tls-idle
+  --only A,B        these loads: keepalive, browser, varied, post, post-chunked,
+                    tiny-chunks, upload, download, pipelined-4, pipelined-16, churn,
+                    idle, http2, http2-single, tls-keepalive, tls-churn, tls-resumed,
+                    tls-idle
   --servers A,B     these servers, in every load whose protocol they speak
+  --peers           actix, ntex, salvo and xitca take part too; they are built first
+  --server-cpus L   servers run on these processors, a list as taskset takes it
 environment: KESTREL_APP=PROGRAM takes part as `real`; it is called with PORT SHORT_PORT";
-
-/// One process of this benchmark: the one that measures, or one of those that it measures.
-pub(crate) enum Task {
-    Help,
-    Serve { server: String, protocol: Protocol },
-    Compare(Options),
-}
 
 #[derive(Debug)]
 pub(crate) struct Options {
@@ -32,10 +29,14 @@ pub(crate) struct Options {
     pub(crate) length: Duration,
     /// Length of the part before a measurement that is not counted.
     pub(crate) warm_up: Duration,
+    /// The same for a server that compiles while it runs, once for each load.
+    pub(crate) long_warm_up: Duration,
     pub(crate) settle: Duration,
     pub(crate) idle: usize,
     pub(crate) loads: Vec<String>,
     pub(crate) servers: Vec<String>,
+    pub(crate) peers: bool,
+    pub(crate) server_cpus: Option<String>,
 }
 
 impl Options {
@@ -44,19 +45,22 @@ impl Options {
             rounds: 5,
             length: Duration::from_secs(2),
             warm_up: Duration::from_millis(300),
+            long_warm_up: Duration::from_secs(12),
             settle: Duration::from_secs(3),
             idle: 2_000,
             loads: Vec::new(),
             servers: Vec::new(),
+            peers: false,
+            server_cpus: None,
         }
     }
 
-    /// `cargo test --all-targets` runs benchmarks without `--bench`: then see only that all of it works.
     fn smoke() -> Self {
         Self {
             rounds: 1,
             length: Duration::from_millis(100),
             warm_up: Duration::from_millis(50),
+            long_warm_up: Duration::from_millis(500),
             settle: Duration::from_millis(50),
             idle: 50,
             ..Self::standard()
@@ -68,11 +72,11 @@ impl Options {
     }
 
     pub(crate) fn wants_server(&self, server: &Server, load: &Load) -> bool {
-        if !server.speaks.contains(&load.protocol()) {
+        if !self.wants_load(load.name) || !server.speaks.contains(&load.protocol()) {
             return false;
         }
         match self.servers.as_slice() {
-            [] => self.wants_load(load.name) && server.only.is_none_or(|only| only == load.name),
+            [] => server.only.is_empty() || server.only.contains(&load.name),
             wanted => wanted.iter().any(|name| name == server.name),
         }
     }
@@ -82,31 +86,26 @@ impl Options {
         static ALL: [Server; SERVERS.len()] = SERVERS;
         ALL.iter()
             .filter(|server| match server.program {
-                Program::Own(_) => true,
+                Program::Own => true,
                 // Asked for and not there: let the first measurement say so.
-                Program::Named { variable } => {
-                    !self.servers.is_empty() || std::env::var_os(variable).is_some()
-                }
+                _ if !self.servers.is_empty() => true,
+                Program::Peer => self.peers,
+                Program::Named { variable } => std::env::var_os(variable).is_some(),
             })
             .filter(|server| LOADS.iter().any(|load| self.wants_server(server, load)))
             .collect()
     }
 }
 
-pub(crate) fn from_args(args: impl IntoIterator<Item = String>) -> Result<Task> {
-    let mut args: Vec<String> = args.into_iter().collect();
-    if let [serve, server, protocol] = args.as_slice()
-        && serve == "--serve"
-    {
-        return Ok(Task::Serve { server: server.clone(), protocol: protocol.parse()? });
-    }
-    let given = args.len();
-    args.retain(|arg| arg != "--bench");
-    let mut options = if args.len() < given { Options::standard() } else { Options::smoke() };
-    let mut args = args.into_iter();
+pub(crate) fn read(extent: Extent, mut args: impl Iterator<Item = String>) -> Result<Options> {
+    let mut options = match extent {
+        Extent::Whole => Options::standard(),
+        Extent::Smoke => Options::smoke(),
+    };
     while let Some(name) = args.next() {
-        if matches!(name.as_str(), "--help" | "-h") {
-            return Ok(Task::Help);
+        if name == "--peers" {
+            options.peers = true;
+            continue;
         }
         let value = args.next().ok_or_else(|| format!("{name} is unknown or lacks its value\n{HELP}"))?;
         match name.as_str() {
@@ -116,6 +115,7 @@ pub(crate) fn from_args(args: impl IntoIterator<Item = String>) -> Result<Task> 
             "--idle" => options.idle = value.parse()?,
             "--only" => options.loads = names(&value, &LOADS.map(|load| load.name))?,
             "--servers" => options.servers = names(&value, &SERVERS.map(|server| server.name))?,
+            "--server-cpus" => options.server_cpus = Some(value),
             _ => return Err(format!("{name} is unknown\n{HELP}").into()),
         }
     }
@@ -126,16 +126,5 @@ pub(crate) fn from_args(args: impl IntoIterator<Item = String>) -> Result<Task> 
     if let Some(limit) = process::open_files_limit() {
         options.idle = options.idle.min(limit.saturating_sub(100).max(1));
     }
-    Ok(Task::Compare(options))
-}
-
-fn names(list: &str, known: &[&str]) -> Result<Vec<String>> {
-    list.split(',')
-        .map(|name| {
-            let is_known = known.contains(&name);
-            is_known
-                .then(|| name.to_owned())
-                .ok_or_else(|| format!("{name} is not one of {}", known.join(", ")).into())
-        })
-        .collect()
+    Ok(options)
 }

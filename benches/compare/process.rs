@@ -1,15 +1,16 @@
 //! A server in a process of its own, so that its CPU time and memory are its alone.
 
-use std::io::{BufRead as _, BufReader};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::Result;
-use crate::protocol::Protocol;
+use crate::common::Result;
+use crate::common::parent::ServerProcess;
+use crate::common::protocol::Protocol;
+use crate::options::Options;
 use crate::servers::{Program, Server};
 
 /// Linux counts CPU time for user space in hundredths of a second on every architecture that Rust has.
@@ -20,63 +21,75 @@ pub(crate) fn can_measure() -> bool {
     Path::new("/proc/self/stat").exists()
 }
 
-/// A started server; dropping it ends the process.
-pub(crate) struct ServerProcess {
-    child: Child,
-    pub(crate) address: SocketAddr,
+/// Starts a server of the list.
+pub(crate) async fn start(server: &Server, protocol: Protocol, options: &Options) -> Result<ServerProcess> {
+    match server.program {
+        Program::Own => {
+            let program = std::env::current_exe()?;
+            ServerProcess::start(command(&program, options).args(["--serve", server.name, protocol.name()]))
+        }
+        Program::Peer => ServerProcess::start(command(&peers(), options).arg(server.name)),
+        Program::Named { variable } => {
+            let program = std::env::var_os(variable).ok_or_else(|| format!("{variable} is not set"))?;
+            start_named(Path::new(&program), protocol, options).await
+        }
+    }
+}
+
+/// The program, on the processors that servers are to have.
+fn command(program: &Path, options: &Options) -> Command {
+    match &options.server_cpus {
+        Some(cpus) => {
+            let mut command = Command::new("taskset");
+            command.args(["--cpu-list", cpus]).arg(program);
+            command
+        }
+        None => Command::new(program),
+    }
+}
+
+/// The reference program takes two ports, and speaks HTTP/2 on each of them plus 100.
+async fn start_named(program: &Path, protocol: Protocol, options: &Options) -> Result<ServerProcess> {
+    let port = (20_000..30_000)
+        .step_by(2)
+        .find(|port| [*port, port + 1, port + 100, port + 101].into_iter().all(is_free))
+        .ok_or("no free ports")?;
+    let mut command = command(program, options);
+    command.args([port.to_string(), (port + 1).to_string()]).stdin(Stdio::null()).stdout(Stdio::null());
+    let port = match protocol {
+        Protocol::Http1 | Protocol::Https => port,
+        Protocol::Http2 => port + 100,
+    };
+    let process = ServerProcess::start_at(&mut command, port)?;
+    let started = Instant::now();
+    while TcpStream::connect(process.address).is_err() {
+        if started.elapsed() > Duration::from_secs(20) {
+            return Err("it does not listen".into());
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    Ok(process)
+}
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// The program of the other frameworks' servers.
+fn peers() -> PathBuf {
+    Path::new(ROOT).join("target/peers/release/peers")
+}
+
+/// Builds it: a crate that no other build of this project knows.
+pub(crate) fn build_peers() -> Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo)
+        .args(["build", "--release", "--locked", "--manifest-path", "benches/peers/Cargo.toml"])
+        .args(["--target-dir", "target/peers"])
+        .current_dir(ROOT)
+        .status()?;
+    if built.success() { Ok(()) } else { Err("the peers do not build".into()) }
 }
 
 impl ServerProcess {
-    pub(crate) async fn start(server: &Server, protocol: Protocol) -> Result<Self> {
-        match server.program {
-            Program::Own(_) => Self::start_own(server.name, protocol),
-            Program::Named { variable } => {
-                let program = std::env::var_os(variable).ok_or_else(|| format!("{variable} is not set"))?;
-                Self::start_named(Path::new(&program), protocol).await
-            }
-        }
-    }
-
-    fn start_own(name: &str, protocol: Protocol) -> Result<Self> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .args(["--serve", name, protocol.name()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let output = child.stdout.take();
-        let mut process = Self { child, address: (Ipv4Addr::LOCALHOST, 0).into() };
-        let mut port = String::new();
-        BufReader::new(output.ok_or("no standard output")?).read_line(&mut port)?;
-        process.address.set_port(port.trim_end().parse().map_err(|_| "it did not say its port")?);
-        Ok(process)
-    }
-
-    /// The reference program takes two ports, and speaks HTTP/2 on each of them plus 100.
-    async fn start_named(program: &Path, protocol: Protocol) -> Result<Self> {
-        let port = (20_000..30_000)
-            .step_by(2)
-            .find(|port| [*port, port + 1, port + 100, port + 101].into_iter().all(is_free))
-            .ok_or("no free ports")?;
-        let child = Command::new(program)
-            .args([port.to_string(), (port + 1).to_string()])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()?;
-        let port = match protocol {
-            Protocol::Http1 | Protocol::Https => port,
-            Protocol::Http2 => port + 100,
-        };
-        let process = Self { child, address: (Ipv4Addr::LOCALHOST, port).into() };
-        let started = Instant::now();
-        while TcpStream::connect(process.address).is_err() {
-            if started.elapsed() > Duration::from_secs(20) {
-                return Err("it does not listen".into());
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
-        Ok(process)
-    }
-
     /// User and system time of all threads until now.
     pub(crate) fn cpu_time(&self) -> Result<Duration> {
         cpu_time(&self.child.id().to_string())
@@ -87,14 +100,6 @@ impl ServerProcess {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
         Ok(line.trim().trim_end_matches(" kB").parse()?)
-    }
-}
-
-impl Drop for ServerProcess {
-    fn drop(&mut self) {
-        // It may have ended by itself; there is nobody to tell otherwise.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

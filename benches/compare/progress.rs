@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::Result;
+use crate::common::Result;
 
 /// What the clients of one measurement have reached.
 #[derive(Debug, Default)]

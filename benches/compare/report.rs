@@ -130,7 +130,7 @@ pub(crate) fn table(load: &Load, results: &Results, options: &Options) -> String
             writeln!(text, "   {} connections, {:.0} s later", options.idle, options.settle.as_secs_f64());
     }
     absolute_rows(&mut text, results);
-    ratio_rows(&mut text, load, results);
+    ratio_rows(&mut text, results);
     for goal in load.goals {
         goal_row(&mut text, goal, results);
     }
@@ -154,22 +154,19 @@ fn absolute_rows(text: &mut String, results: &Results) {
     }
 }
 
-fn ratio_rows(text: &mut String, load: &Load, results: &Results) {
+/// The first server, which is ours unless it was not asked for, against each of the others.
+fn ratio_rows(text: &mut String, results: &Results) {
     let figures = results.figures();
-    let mut done = Vec::new();
-    for reference in load.references.iter().filter(|name| results.names().any(|there| there == **name)) {
-        done.push(*reference);
-        // What was a reference before stands above, the other way round.
-        for name in results.names().filter(|name| !done.contains(name)) {
-            let _ = write!(text, "{:<24}", format!("{name} / {reference}"));
-            for figure in figures.iter().filter(|figure| figure.is_compared()) {
-                let shown = results
-                    .spread(name, *figure, Some(reference))
-                    .map(|spread| format!("{:.2} ({:.2}..{:.2})", spread.median, spread.min, spread.max));
-                let _ = write!(text, "{:>24}", shown.unwrap_or_default());
-            }
-            text.push('\n');
+    let Some(first) = results.names().next() else { return };
+    for other in results.names().skip(1) {
+        let _ = write!(text, "{:<24}", format!("{first} / {other}"));
+        for figure in figures.iter().filter(|figure| figure.is_compared()) {
+            let shown = results
+                .spread(first, *figure, Some(other))
+                .map(|spread| format!("{:.2} ({:.2}..{:.2})", spread.median, spread.min, spread.max));
+            let _ = write!(text, "{:>24}", shown.unwrap_or_default());
         }
+        text.push('\n');
     }
 }
 

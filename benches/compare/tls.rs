@@ -1,4 +1,4 @@
-//! TLS 1.3 for the clients, and a certificate for the servers.
+//! TLS 1.3 for the clients.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,7 +12,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::Result;
+use crate::common::Result;
+use crate::common::http1::connect;
 
 /// Shakes hands with whatever certificate it is shown.
 pub(crate) struct Client(Arc<ClientConfig>);
@@ -32,9 +33,7 @@ impl Client {
     }
 
     pub(crate) async fn connect(&self, server: SocketAddr) -> Result<TlsStream<TcpStream>> {
-        let stream = TcpStream::connect(server).await?;
-        stream.set_nodelay(true)?;
-        Ok(TlsConnector::from(self.0.clone()).connect(name(), stream).await?)
+        Ok(TlsConnector::from(self.0.clone()).connect(name(), connect(server).await?).await?)
     }
 
     /// Over a socket that blocks, after the handshake.
@@ -52,12 +51,6 @@ impl Client {
 
 fn name() -> ServerName<'static> {
     ServerName::from(std::net::IpAddr::from([127, 0, 0, 1]))
-}
-
-/// In PEM: a certificate with an ECDSA key, and the key.
-pub(crate) fn certificate() -> Result<(String, String)> {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
-    Ok((made.cert.pem(), made.signing_key.serialize_pem()))
 }
 
 /// The client's processor time is not what is measured.

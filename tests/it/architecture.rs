@@ -180,8 +180,16 @@ fn the_name_of_a_type_is_unique() {
 #[test]
 fn files_do_not_use_each_other_in_circles() {
     let mut wrong = String::new();
-    for folder in ["src", "benches/compare", "benches/layers", "examples/reference", "examples/reference_tls"]
-    {
+    for folder in [
+        "src",
+        "benches/common",
+        "benches/compare",
+        "benches/instructions",
+        "benches/layers",
+        "benches/peers/src",
+        "examples/reference",
+        "examples/reference_tls",
+    ] {
         let sources = sources_of(folder);
         assert!(!sources.is_empty(), "{folder} was not found");
         for circle in Uses::of(&sources).circles() {

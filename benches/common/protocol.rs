@@ -2,8 +2,11 @@
 
 use std::str::FromStr;
 
-/// The body of every response.
+/// The body of every response to `GET /`.
 pub(crate) const HELLO: &str = "Hello World!";
+
+/// What is sent where much is sent.
+pub(crate) const LARGE: &[u8] = &[b'x'; 1_000_000];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Protocol {
@@ -14,6 +17,8 @@ pub(crate) enum Protocol {
 }
 
 impl Protocol {
+    const ALL: [Self; 3] = [Self::Http1, Self::Http2, Self::Https];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Http1 => "http1",
@@ -27,7 +32,7 @@ impl FromStr for Protocol {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        [Self::Http1, Self::Http2, Self::Https]
+        Self::ALL
             .into_iter()
             .find(|protocol| protocol.name() == name)
             .ok_or_else(|| format!("{name} is not a protocol"))

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::Result;
-use crate::progress::Progress;
-use crate::protocol::HELLO;
+use super::Result;
+use super::http1::connect;
+use super::protocol::HELLO;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const FRAME_HEAD: usize = 9;
@@ -31,42 +31,60 @@ const FIRST_REQUEST: [u8; 4] = [0x82, 0x86, 0x84, 0x41];
 /// The same with the authority that was remembered.
 const REQUEST: [u8; 4] = [0x82, 0x86, 0x84, 0xbe];
 
-/// One connection, with `streams` requests under way at any time.
-pub(crate) async fn keep_asking(server: SocketAddr, streams: u64, progress: &Progress) -> Result<()> {
-    let mut stream = TcpStream::connect(server).await?;
-    stream.set_nodelay(true)?;
-
-    let mut out = PREFACE.to_vec();
-    put_frame(&mut out, SETTINGS, 0, 0, &[]);
-    // All the window there is, so that it need not be given back.
-    put_frame(&mut out, WINDOW_UPDATE, 0, 0, &(0x7fff_ffff_u32 - 0xffff).to_be_bytes());
-    let mut next = 1;
-    let authority = format!("localhost:{}", server.port());
-    let first = [&FIRST_REQUEST[..], &[u8::try_from(authority.len())?], authority.as_bytes()].concat();
-    put_frame(&mut out, HEADERS, END_STREAM | END_HEADERS, next, &first);
-    ask(&mut out, &mut next, streams - 1);
-
-    let mut input = Vec::with_capacity(ROOM);
-    loop {
-        stream.write_all(&out).await?;
-        out.clear();
-        let mut finished = 0;
-        while out.is_empty() {
-            if stream.read_buf(&mut input).await? == 0 {
-                return Err("closed by the server".into());
-            }
-            finished += take_frames(&mut input, &mut out)?;
-            ask(&mut out, &mut next, finished);
-        }
-        progress.add(finished);
-    }
+/// One connection.
+pub(crate) struct Client {
+    stream: TcpStream,
+    next: u32,
+    /// What is to be sent at the next turn.
+    out: Vec<u8>,
+    input: Vec<u8>,
 }
 
-/// Appends `count` more requests.
-fn ask(out: &mut Vec<u8>, next: &mut u32, count: u64) {
-    for _ in 0..count {
-        *next += 2;
-        put_frame(out, HEADERS, END_STREAM | END_HEADERS, *next, &REQUEST);
+impl Client {
+    /// Asks once, so that the server knows the authority.
+    pub(crate) async fn start(server: SocketAddr) -> Result<Self> {
+        let mut out = PREFACE.to_vec();
+        put_frame(&mut out, SETTINGS, 0, 0, &[]);
+        // All the window there is, so that it need not be given back.
+        put_frame(&mut out, WINDOW_UPDATE, 0, 0, &(0x7fff_ffff_u32 - 0xffff).to_be_bytes());
+        let authority = format!("localhost:{}", server.port());
+        let first = [&FIRST_REQUEST[..], &[u8::try_from(authority.len())?], authority.as_bytes()].concat();
+        put_frame(&mut out, HEADERS, END_STREAM | END_HEADERS, 1, &first);
+        let mut client =
+            Self { stream: connect(server).await?, next: 3, out, input: Vec::with_capacity(ROOM) };
+        client.answers(1).await?;
+        Ok(client)
+    }
+
+    /// So many more requests, with the next turn.
+    pub(crate) fn ask(&mut self, count: u64) {
+        for _ in 0..count {
+            put_frame(&mut self.out, HEADERS, END_STREAM | END_HEADERS, self.next, &REQUEST);
+            self.next += 2;
+        }
+    }
+
+    /// One write, if there is something to send, and reads until there is news. Returns how many responses ended.
+    pub(crate) async fn turn(&mut self) -> Result<u64> {
+        self.stream.write_all(&self.out).await?;
+        self.out.clear();
+        let mut finished = 0;
+        while finished == 0 && self.out.is_empty() {
+            if self.stream.read_buf(&mut self.input).await? == 0 {
+                return Err("closed by the server".into());
+            }
+            finished = take_frames(&mut self.input, &mut self.out)?;
+        }
+        Ok(finished)
+    }
+
+    /// Turns until so many responses have ended.
+    pub(crate) async fn answers(&mut self, count: u64) -> Result<()> {
+        let mut finished = 0;
+        while finished < count {
+            finished += self.turn().await?;
+        }
+        Ok(())
     }
 }
 
