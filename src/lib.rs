@@ -336,9 +336,7 @@ pub use server::{HttpService, Serve, serve};
 pub use tls::{Certificate, ClientCertificates, TlsOptions};
 
 #[doc(inline)]
-pub use http::GuardedStream;
-#[doc(inline)]
-pub use server::AxumListener;
+pub use server::{AxumListener, AxumStream};
 
 #[cfg(fuzzing)]
 #[doc(hidden)]

@@ -18,7 +18,7 @@ use http::Request;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-pub use self::axum::AxumListener;
+pub use self::axum::{AxumListener, AxumStream};
 use crate::error::Error;
 use crate::http::upgrade::UpgradeLimit;
 use crate::listener::KestrelListener;

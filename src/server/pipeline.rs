@@ -7,9 +7,10 @@ use tower::ServiceBuilder;
 use tower::util::BoxCloneSyncService;
 
 use super::HttpService;
+use super::axum::{AxumStream, HandOver};
 use crate::connection::{BoxConnectionService, ConnectionLimitLayer, wrap};
 use crate::http::upgrade::UpgradeLimit;
-use crate::http::{App, GuardedStream, HandOver, HttpProtocol};
+use crate::http::{App, HttpProtocol};
 use crate::limits::Limits;
 use crate::listener::BoundEndpoint;
 use crate::request::{
@@ -29,12 +30,8 @@ pub(super) fn connections<S: App>(
 }
 
 /// The same for connections that another server takes.
-pub(super) fn handed_over(
-    endpoint: &BoundEndpoint,
-    to: &mpsc::Sender<GuardedStream>,
-) -> BoxConnectionService {
-    let hand_over = HandOver::new(&endpoint.limits, endpoint.protocols, to.clone());
-    around(endpoint, BoxCloneSyncService::new(hand_over))
+pub(super) fn handed_over(endpoint: &BoundEndpoint, to: &mpsc::Sender<AxumStream>) -> BoxConnectionService {
+    around(endpoint, BoxCloneSyncService::new(HandOver(to.clone())))
 }
 
 fn around(endpoint: &BoundEndpoint, innermost: BoxConnectionService) -> BoxConnectionService {

@@ -1,8 +1,8 @@
-//! The answer on its way to hyper: held to what its status, its method and its Content-Length say.
+//! The answer on its way out: held to what its status, its method and its Content-Length say.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
 use axum::response::Response;
@@ -22,9 +22,6 @@ use crate::telemetry::events;
 pub(in crate::http) struct Answer {
     body: Body,
     length: Length,
-    /// hyper has octets that it has not flushed.
-    unflushed: bool,
-    error: Option<axum::Error>,
 }
 
 /// What holds a body to its length.
@@ -105,7 +102,7 @@ impl Answer {
     }
 
     fn from(response: Response, length: Length) -> http::Response<Self> {
-        response.map(|body| Self { body, length, unflushed: true, error: None })
+        response.map(|body| Self { body, length })
     }
 
     /// Everything but an answer with a body of known length that is what its Content-Length says.
@@ -305,37 +302,16 @@ impl http_body::Body for Answer {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = &mut *self;
-        if let Some(error) = this.error.take() {
-            return Poll::Ready(Some(Err(error)));
-        }
-        let frame = match poll(&mut this.body, cx) {
-            Poll::Ready(Some(Err(error))) => Some(Err(error)),
-            Poll::Ready(Some(Ok(frame))) => this.keep_promise(Some(frame)),
-            Poll::Ready(None) => this.keep_promise(None),
-            Poll::Pending => {
-                this.unflushed = false;
-                return Poll::Pending;
-            }
+        let frame = match ready!(poll(&mut this.body, cx)) {
+            Some(Err(error)) => Some(Err(error)),
+            Some(Ok(frame)) => this.keep_promise(Some(frame)),
+            None => this.keep_promise(None),
         };
-        match frame {
-            Some(Err(error)) if this.unflushed => {
-                // An error makes hyper drop what it has not flushed.
-                this.unflushed = false;
-                this.error = Some(error);
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
-            frame => {
-                this.unflushed = true;
-                Poll::Ready(frame)
-            }
-        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.error.is_none()
-            && matches!(self.length, Length::Own | Length::Promised(0))
-            && self.body.is_end_stream()
+        matches!(self.length, Length::Own | Length::Promised(0)) && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
