@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 
-use crate::request::{BodyError, RequestContext};
+use crate::request::{BodyError, Mark, RequestContext};
 
 /// Between the task of a connection and the reader of a body.
 pub(super) struct BodyPipe(Mutex<State>);
@@ -206,7 +206,14 @@ impl http_body::Body for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        let Source::Pipe(pipe) = &self.source else { return };
+        let Source::Pipe(pipe) = &self.source else {
+            if self.context.limits().has(Mark::Abandoned)
+                && let Some(connection) = self.context.connection()
+            {
+                connection.wake_driver(); // it ends, if it has gone on without this
+            }
+            return;
+        };
         let mut state = pipe.lock();
         state.reader = Reader::Gone;
         let data = mem::take(&mut state.data);

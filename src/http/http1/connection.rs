@@ -78,7 +78,7 @@ async fn requests<S: App>(line: &mut Line, app: &mut S, upgrades: &UpgradeLimit)
     let mut kept = Kept { parser, headers, extensions };
     loop {
         match exchange(line, app, upgrades, &mut kept).await {
-            Ok(()) if line.last || line.info.wants_close() => return End::Close,
+            Ok(()) if line.is_over() => return End::Close,
             Ok(()) => {}
             Err(end) => return end,
         }
@@ -105,8 +105,7 @@ async fn exchange<S: App>(
     let (framing, answer) = write_head(line, response, &mut exchange, upgrades, kept).await?;
     write_body(line, answer, framing, &mut exchange).await?;
     exchange.complete = true;
-    line.last |= exchange.context.limits().has(Mark::Abandoned);
-    if matches!(exchange.rest, Rest::Coming(_)) {
+    if !matches!(exchange.rest, Rest::None) {
         line.wait(At::Rest, |line, cx| {
             if let Poll::Ready(written) = line.poll_write(cx) {
                 written?;
@@ -114,6 +113,9 @@ async fn exchange<S: App>(
             exchange.poll_rest(line, cx)
         })
         .await?;
+    }
+    if head.body != BodyLength::None {
+        line.keep(&exchange.context);
     }
     Ok(())
 }

@@ -32,6 +32,8 @@ pub(super) enum Rest {
     Coming(Incoming),
     /// The client has ended its side inside the body.
     Cut,
+    /// Its framing is broken: where the next request begins is not known.
+    Bad,
 }
 
 impl Drop for Exchange {
@@ -56,9 +58,9 @@ impl Exchange {
                 return Ok(true);
             }
             if line.input.has_ended() {
-                self.note_end(line)?;
+                self.note_end(line, wants)?;
                 if wants {
-                    self.cut(line, cx);
+                    self.cut(cx);
                 }
                 return Ok(wants);
             }
@@ -74,6 +76,11 @@ impl Exchange {
                 return Ok(false);
             }
             match line.poll_read(room, cx) {
+                // Who reads the body sees it break off.
+                Poll::Ready(Err(End::Failed(error))) if wants => {
+                    events::connection_failed(&line.info, &error);
+                    line.input.cut();
+                }
                 Poll::Ready(read) => read?,
                 Poll::Pending => return Ok(false),
             }
@@ -84,12 +91,14 @@ impl Exchange {
     /// and the rest is thrown away.
     pub(super) fn poll_rest(&mut self, line: &mut Line, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         loop {
-            let Rest::Coming(incoming) = &self.rest else { return Poll::Ready(Ok(())) };
+            let incoming = match &self.rest {
+                Rest::None => return Poll::Ready(Ok(())),
+                Rest::Coming(incoming) => incoming,
+                Rest::Cut | Rest::Bad => return self.give_up(line),
+            };
             let is_read = incoming.wish() != Wish::Nothing;
-            if self.context.limits().has(Mark::Abandoned) || line.last && !is_read {
-                line.last = true;
-                line.unread = true;
-                return Poll::Ready(Ok(()));
+            if self.is_abandoned() || line.last && !is_read {
+                return self.give_up(line);
             }
             if is_read && incoming.held() >= line.rules.max_held {
                 return Poll::Pending; // the reader says when it has taken some
@@ -97,7 +106,7 @@ impl Exchange {
             if !line.input.is_empty() {
                 self.advance(line, cx);
             } else if line.input.has_ended() {
-                self.cut(line, cx);
+                self.cut(cx);
             } else {
                 ready!(line.poll_read(line.rules.max_held, cx))?;
             }
@@ -108,24 +117,22 @@ impl Exchange {
     pub(super) fn is_cut(&self, line: &Line) -> bool {
         match &self.rest {
             _ if self.begun || !line.input.has_ended() => false,
-            Rest::None => false,
+            Rest::None | Rest::Bad => false,
             Rest::Coming(incoming) => !incoming.is_whole_with(&line.input, &line.rules.head),
             Rest::Cut => true,
         }
     }
 
     /// What has become of the body.
-    pub(super) fn note(&mut self, decoded: Decoded, line: &mut Line) {
+    pub(super) fn note(&mut self, decoded: Decoded, line: &Line) {
         match decoded {
-            Decoded::Part => return,
-            Decoded::Whole => {}
+            Decoded::Part => {}
+            Decoded::Whole => self.rest = Rest::None,
             Decoded::Bad(rejection) => {
                 events::bad_request(&line.info, &rejection, rejection.status().as_u16());
-                line.last = true;
-                line.unread = true;
+                self.rest = Rest::Bad;
             }
         }
-        self.rest = Rest::None;
     }
 
     fn advance(&mut self, line: &mut Line, cx: &Context<'_>) {
@@ -135,20 +142,31 @@ impl Exchange {
         }
     }
 
-    fn cut(&mut self, line: &mut Line, cx: &Context<'_>) {
+    fn cut(&mut self, cx: &Context<'_>) {
         if let Rest::Coming(incoming) = std::mem::replace(&mut self.rest, Rest::Cut) {
             incoming.cut(cx);
         }
+    }
+
+    /// The rest of the body is not to be waited for.
+    fn is_abandoned(&self) -> bool {
+        self.context.limits().has(Mark::Abandoned)
+    }
+
+    /// Nothing more is read on this connection.
+    fn give_up(&self, line: &mut Line) -> Poll<Result<(), End>> {
         line.last = true;
+        line.unread = true;
+        Poll::Ready(Ok(()))
     }
 
     /// The handler is told of a client that goes, and dropped where there is nobody to answer.
-    fn note_end(&self, line: &Line) -> Result<(), End> {
+    fn note_end(&self, line: &Line, reads: bool) -> Result<(), End> {
         match line.input.end() {
-            input::End::Cut => return Err(End::Failed(io::ErrorKind::UnexpectedEof.into())),
+            input::End::Cut if !reads => return Err(End::Failed(io::ErrorKind::UnexpectedEof.into())),
             // The end of TLS (`close_notify`) only says that the client will not send more.
             input::End::Said if !line.rules.secure => self.context.abort(),
-            input::End::Said | input::End::None => {}
+            input::End::Cut | input::End::Said | input::End::None => {}
         }
         Ok(())
     }
@@ -161,7 +179,7 @@ impl Exchange {
     fn expects(&mut self) -> bool {
         match &mut self.rest {
             Rest::Coming(incoming) => !self.begun && incoming.take_expectation(),
-            Rest::None | Rest::Cut => false,
+            Rest::None | Rest::Cut | Rest::Bad => false,
         }
     }
 }

@@ -26,7 +26,7 @@ pub(super) struct Input {
 pub(super) enum End {
     None,
     Said,
-    /// Inside TLS, without the word that TLS has for it: the client is gone, or somebody cut it.
+    /// With an error, or inside TLS without the word that TLS has for it: the client is gone, or somebody cut it.
     Cut,
 }
 
@@ -53,6 +53,11 @@ impl Input {
 
     pub(super) fn has_ended(&self) -> bool {
         self.end != End::None
+    }
+
+    /// Nothing more comes, and nobody said so.
+    pub(super) fn cut(&mut self) {
+        self.end = End::Cut;
     }
 
     /// Gives memory back that only a busy connection needs.
@@ -117,7 +122,7 @@ impl Input {
         if !self.secure || error.kind() != io::ErrorKind::UnexpectedEof {
             return Err(error);
         }
-        self.end = End::Cut;
+        self.cut();
         Ok(())
     }
 }

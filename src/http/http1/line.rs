@@ -17,6 +17,7 @@ use crate::error::BoxError;
 use crate::http::exchange::rejection::Rejection;
 use crate::http::rules::Rules;
 use crate::http::upgrade::Upgrade;
+use crate::request::{Mark, RequestContext};
 use crate::telemetry::events;
 use crate::transport::BoxIo;
 
@@ -34,6 +35,7 @@ pub(super) struct Line {
     pub(super) last: bool,
     /// The client may still be sending what nobody will read.
     pub(super) unread: bool,
+    before: Option<RequestContext>,
     clock: Clock,
     waker: Waker,
 }
@@ -94,6 +96,7 @@ impl Line {
             number: 0,
             last: false,
             unread: false,
+            before: None,
             clock: Clock::new(),
             waker: Waker::noop().clone(),
         }
@@ -164,7 +167,18 @@ impl Line {
 
     /// Nothing is in work and nothing has begun to come: ends where the client or somebody here wants it.
     fn end_if_idle(&self) -> Result<(), End> {
-        if self.input.has_ended() || self.info.wants_close() { Err(End::Close) } else { Ok(()) }
+        if self.input.has_ended() || self.is_over() { Err(End::Close) } else { Ok(()) }
+    }
+
+    /// Whether no request is to be answered any more.
+    pub(super) fn is_over(&self) -> bool {
+        let abandoned = |request: &RequestContext| request.limits().has(Mark::Abandoned);
+        self.last || self.info.wants_close() || self.before.as_ref().is_some_and(abandoned)
+    }
+
+    /// A request with a body is answered, and who has the body may find it too large yet.
+    pub(super) fn keep(&mut self, request: &RequestContext) {
+        self.before = Some(request.clone());
     }
 
     /// Waits, wherever a connection waits: for what `poll` gives, for as long as it may, and while nobody wants the
