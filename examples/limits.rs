@@ -29,7 +29,7 @@ async fn main() -> Result<(), BoxError> {
     let app = Router::new()
         .route("/", post(length))
         // A route's: notes are short, and events may be taken as slowly as one likes.
-        .route("/note", post(length).layer(MaxRequestBodySizeLayer::bytes(1000)))
+        .route("/note", post(length).layer(MaxRequestBodySizeLayer::new(1000)))
         .route("/events", get(async || "once upon a time").layer(MinResponseDataRateLayer::new(None)))
         // One request's: the handler decides.
         .route("/upload", post(upload));

@@ -27,9 +27,9 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 /// assert!(error.is_address());
 /// assert!(error.to_string().contains("http://localhost:abc"));
 /// ```
-pub struct Error(Box<Inner>);
+pub struct Error(Box<ErrorParts>);
 
-struct Inner {
+struct ErrorParts {
     kind: ErrorKind,
     message: String,
     source: Option<BoxError>,
@@ -50,7 +50,7 @@ pub(crate) enum ErrorKind {
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner { kind, message: message.into(), source: None }))
+        Self(Box::new(ErrorParts { kind, message: message.into(), source: None }))
     }
 
     pub(crate) fn with_source(mut self, source: impl Into<BoxError>) -> Self {
@@ -162,7 +162,7 @@ mod tests {
         ] {
             let error = io::Error::from(error);
             assert_eq!((error.kind(), error.to_string().as_str()), (kind, "text"));
-            assert!(error.get_ref().is_some_and(|inner| inner.is::<Error>()));
+            assert!(error.get_ref().unwrap().is::<Error>());
         }
     }
 }

@@ -1,3 +1,9 @@
+// In these pages the documents beside the README are pages too; the first definition of a link is the one that counts.
+#![cfg_attr(doc, doc = "[architecture]: crate::_documentation::architecture")]
+#![cfg_attr(doc, doc = "[benches]: crate::_documentation::benches")]
+#![cfg_attr(doc, doc = "[contributing]: crate::_documentation::contributing")]
+#![cfg_attr(doc, doc = "[strictness]: crate::_documentation::strictness")]
+#![cfg_attr(doc, doc = "")]
 #![doc = include_str!("../README.md")]
 //!
 //! # Guide
@@ -57,6 +63,9 @@
 //!     .await
 //! # }
 //! ```
+//!
+//! By the default signals, a second one cuts what is left at once, and a third ends the process. A future of [`serve`]
+//! that is dropped or aborted shuts down too, in the background: its addresses are free at once.
 //!
 //! A stream of events or a WebSocket does not end by itself. It should listen to
 //! [`ConnectionInfo::close_requested`]; it is cut when the time is over.
@@ -168,7 +177,7 @@
 //!
 //! let app: Router = Router::new()
 //!     .route("/upload", post(upload))
-//!     .route("/note", post(|note: String| async { note }).layer(MaxRequestBodySizeLayer::bytes(1000)));
+//!     .route("/note", post(|note: String| async { note }).layer(MaxRequestBodySizeLayer::new(1000)));
 //! ```
 //!
 //! ## Look at a connection before HTTP does
@@ -284,11 +293,16 @@
 //! Each type that has some says so under this heading. The ones to know first:
 //!
 //! - A clear-text endpoint speaks HTTP/1.1 and HTTP/2, by the preface.
-//! - What Kestrel takes and two readers could frame in two ways is refused; docs/STRICTNESS.md in the source has the rows.
+//! - What Kestrel takes and two readers could frame in two ways is refused; [docs/STRICTNESS.md][strictness] has the rows.
 //! - Timeouts act on time, within a second. Kestrel's clock ticks once a second.
 //! - An address that makes no sense is an error, not every address on port 80.
 //! - A handler that waits is dropped when its client resets the connection; in Kestrel it runs on.
 //! - Methods are case-sensitive, and routing is axum's.
+//! - The path of a request is normalised before it is routed, on every version of HTTP:
+//!   [`Limits::without_path_normalization`] says how, and leaves it as it was sent.
+//! - A limit of tower-http or axum (`RequestBodyLimitLayer`, `DefaultBodyLimit`) lowers what a handler takes; only
+//!   [`MaxRequestBodySizeLayer`](request::MaxRequestBodySizeLayer), [`RequestLimits`](request::RequestLimits) and
+//!   [`Limits::max_request_body_size`] raise what the server takes.
 //!
 //! # Features
 //!
@@ -298,6 +312,9 @@
 //! | `test-util` | off | `kestrel_rs::test`: a server in memory for your tests |
 //!
 //! A feature only adds; none changes what the rest does.
+
+#[cfg(doc)]
+pub mod _documentation;
 
 mod error;
 mod protocols;

@@ -7,8 +7,9 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::Result;
-use crate::loads::{Head, Progress};
-use crate::servers::HELLO;
+use crate::loads::Head;
+use crate::progress::Progress;
+use crate::protocol::HELLO;
 use crate::tls::Client;
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\n";

@@ -8,8 +8,11 @@
 mod http1;
 mod http2;
 mod loads;
+mod measure;
 mod options;
 mod process;
+mod progress;
+mod protocol;
 mod report;
 mod servers;
 mod tls;
@@ -42,7 +45,7 @@ fn main() -> Result<()> {
 }
 
 async fn compare(options: &Options) -> Result<()> {
-    let servers = servers::available(options);
+    let servers = options.available();
     println!("{}", report::heading(options, &servers));
     for load in LOADS.iter().filter(|load| options.wants_load(load.name)) {
         let results = rounds(load, &servers, options).await?;

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::Result;
-use crate::loads::{LOADS, Load, Protocol};
+use crate::loads::{LOADS, Load};
 use crate::process;
-use crate::servers::{SERVERS, Server};
+use crate::protocol::Protocol;
+use crate::servers::{Program, SERVERS, Server};
 
 pub(crate) const HELP: &str = "\
 cargo bench --bench compare -- [OPTIONS]
@@ -74,6 +75,21 @@ impl Options {
             [] => self.wants_load(load.name) && server.only.is_none_or(|only| only == load.name),
             wanted => wanted.iter().any(|name| name == server.name),
         }
+    }
+
+    /// The servers to compare: those asked for, else all that can run here.
+    pub(crate) fn available(&self) -> Vec<&'static Server> {
+        static ALL: [Server; SERVERS.len()] = SERVERS;
+        ALL.iter()
+            .filter(|server| match server.program {
+                Program::Own(_) => true,
+                // Asked for and not there: let the first measurement say so.
+                Program::Named { variable } => {
+                    !self.servers.is_empty() || std::env::var_os(variable).is_some()
+                }
+            })
+            .filter(|server| LOADS.iter().any(|load| self.wants_server(server, load)))
+            .collect()
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::Result;
-use crate::loads::Protocol;
+use crate::protocol::Protocol;
 use crate::servers::{Program, Server};
 
 /// Linux counts CPU time for user space in hundredths of a second on every architecture that Rust has.

@@ -20,12 +20,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt as _;
 
 use crate::Result;
-use crate::loads::{LOADS, Protocol};
-use crate::options::Options;
+use crate::protocol::{HELLO, Protocol};
 use crate::tls;
-
-/// The body of every response.
-pub(crate) const HELLO: &str = "Hello World!";
 
 /// A server that takes part. To add one is to add a line to [`SERVERS`].
 pub(crate) struct Server {
@@ -96,21 +92,6 @@ pub(crate) const SERVERS: [Server; 6] = [
         only: None,
     },
 ];
-
-/// The servers to compare: those asked for, else all that can run here.
-pub(crate) fn available(options: &Options) -> Vec<&'static Server> {
-    static ALL: [Server; SERVERS.len()] = SERVERS;
-    ALL.iter()
-        .filter(|server| match server.program {
-            Program::Own(_) => true,
-            // Asked for and not there: let the first measurement say so.
-            Program::Named { variable } => {
-                !options.servers.is_empty() || std::env::var_os(variable).is_some()
-            }
-        })
-        .filter(|server| LOADS.iter().any(|load| options.wants_server(server, load)))
-        .collect()
-}
 
 /// The life of a child process: one server, on a runtime as `#[tokio::main]` makes it.
 pub(crate) fn serve(name: &str, protocol: Protocol) -> Result<()> {

@@ -53,7 +53,7 @@ async fn all(requests: u32) {
         TrailersLayer::default(),
         MinResponseDataRateLayer::new(rate),
         MinRequestBodyDataRateLayer::new(rate),
-        MaxRequestBodySizeLayer::bytes(30_000_000),
+        MaxRequestBodySizeLayer::new(30_000_000),
         SynchronousIoLayer::default(),
         HostFilteringLayer::new(hosts),
         ForwardedHeadersLayer::new(ForwardedHeaders::FOR | ForwardedHeaders::PROTO),

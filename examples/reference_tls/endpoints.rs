@@ -95,7 +95,7 @@ pub(crate) fn all(base: u16, folder: &Path) -> Result<(Vec<Endpoint>, Counts), B
         )),
         at(19).layer(ConnectionLoggingLayer::new()).tls(allow()).layer(ConnectionLoggingLayer::new()),
         at(20)
-            .tls(tls().cipher_suites(["TLS_AES_256_GCM_SHA384", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"])?),
+            .tls(tls().cipher_suites(["TLS_AES_256_GCM_SHA384", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"])),
         at(21).tls(TlsOptions::new(named("rsa")?).versions([TlsVersion::Tls12])),
         at(22).tls(tls().client_certificates(ClientCertificates::Allow)),
         at(23).tls(allow().client_trust(ClientTrust::danger_accept_any())),
@@ -193,7 +193,7 @@ fn by_name(
             .with_no_client_auth()
             .with_single_cert(chain, PrivateKeyDer::from_pem_file(folder.join("default.key"))?)?;
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-        Ok(TlsOptions::from_rustls(Arc::new(config)))
+        Ok(TlsOptions::from_rustls(Arc::new(config)).client_certificates(ClientCertificates::Ignore))
     };
     let required = tls().client_certificates(ClientCertificates::Require).client_trust(ours.clone());
     let options: HashMap<&str, TlsOptions> = HashMap::from([

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use tower::{Layer, Service, ServiceExt};
 
-use super::{BoxConnectionService, Connection};
+use super::{BoxConnectionService, Connection, ConnectionService};
 use crate::error::BoxError;
 
 /// Makes a connection layer of an async function.
@@ -49,11 +49,11 @@ pub struct FromFnLayer<F> {
     f: F,
 }
 
-impl<F: Clone> Layer<BoxConnectionService> for FromFnLayer<F> {
+impl<F: Clone, S: ConnectionService + Into<BoxConnectionService>> Layer<S> for FromFnLayer<F> {
     type Service = FromFn<F>;
 
-    fn layer(&self, inner: BoxConnectionService) -> FromFn<F> {
-        FromFn { inner, f: self.f.clone() }
+    fn layer(&self, inner: S) -> FromFn<F> {
+        FromFn { inner: inner.into(), f: self.f.clone() }
     }
 }
 

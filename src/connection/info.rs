@@ -36,12 +36,12 @@ use crate::transport::ResetOnDrop;
 /// ```
 #[derive(Clone)]
 pub struct ConnectionInfo(
-    Arc<Shared>,
+    Arc<ConnectionState>,
     /// The address of the client, where it is another than that of the connection.
     Option<SocketAddr>,
 );
 
-struct Shared {
+struct ConnectionState {
     id: ConnectionId,
     local: Option<SocketAddr>,
     remote: Option<SocketAddr>,
@@ -70,6 +70,22 @@ struct Wishes {
     driver: Mutex<Option<Waker>>,
 }
 
+/// A connection for those that it keeps itself.
+#[cfg(feature = "tls")]
+pub(crate) struct WeakConnection(std::sync::Weak<ConnectionState>);
+
+#[cfg(feature = "tls")]
+impl WeakConnection {
+    pub(crate) fn of(connection: &ConnectionInfo) -> Self {
+        Self(Arc::downgrade(&connection.0))
+    }
+
+    /// `None` once it has ended.
+    pub(crate) fn connection(&self) -> Option<ConnectionInfo> {
+        Some(ConnectionInfo(self.0.upgrade()?, None))
+    }
+}
+
 impl ConnectionInfo {
     pub(crate) fn new(
         endpoint: Arc<str>,
@@ -77,7 +93,7 @@ impl ConnectionInfo {
         remote: Option<SocketAddr>,
         reset: ResetOnDrop,
     ) -> Self {
-        let shared = Shared {
+        let shared = ConnectionState {
             id: ConnectionId::next(),
             local,
             remote,
@@ -158,6 +174,13 @@ impl ConnectionInfo {
     /// ```
     pub fn insert<T: Clone + Send + Sync + 'static>(&self, value: T) -> Option<T> {
         lock(&self.0.items).insert(value)
+    }
+
+    /// Keeps what the transport says of the connection.
+    pub(crate) fn insert_all(&self, items: Extensions) {
+        if !items.is_empty() {
+            lock(&self.0.items).extend(items);
+        }
     }
 
     /// The value of this type that is [kept](Self::insert) with the connection.

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use tokio::sync::Semaphore;
 use tower::{Layer, Service};
 
-use super::Connection;
+use super::{Connection, ConnectionService};
 use crate::telemetry::events;
 
 /// Serves at most so many connections at a time; a further one is closed at once with nothing
@@ -27,21 +27,23 @@ use crate::telemetry::events;
 /// ```
 #[derive(Clone, Debug)]
 pub struct ConnectionLimitLayer {
-    limit: usize,
+    limit: Option<usize>,
 }
 
 impl ConnectionLimitLayer {
-    /// At most `limit` connections at a time; none at all for 0.
-    pub fn new(limit: usize) -> Self {
-        Self { limit }
+    /// At most `limit` connections at a time; none at all for 0; `None` is unlimited.
+    pub fn new(limit: impl Into<Option<usize>>) -> Self {
+        Self { limit: limit.into() }
     }
 }
 
-impl<S> Layer<S> for ConnectionLimitLayer {
+impl<S: ConnectionService> Layer<S> for ConnectionLimitLayer {
     type Service = ConnectionLimit<S>;
 
     fn layer(&self, inner: S) -> ConnectionLimit<S> {
-        let free = self.limit.min(Semaphore::MAX_PERMITS);
+        // As many as there can be.
+        let most = Semaphore::MAX_PERMITS;
+        let free = self.limit.map_or(most, |limit| limit.min(most));
         ConnectionLimit { inner, free: Arc::new(Semaphore::new(free)) }
     }
 }
@@ -57,9 +59,9 @@ pub struct ConnectionLimit<S> {
     free: Arc<Semaphore>,
 }
 
-impl<S, T> Service<Connection<T>> for ConnectionLimit<S>
+impl<S> Service<Connection> for ConnectionLimit<S>
 where
-    S: Service<Connection<T>, Response = ()>,
+    S: Service<Connection, Response = ()>,
 {
     type Response = ();
     type Error = S::Error;
@@ -69,7 +71,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, connection: Connection<T>) -> Self::Future {
+    fn call(&mut self, connection: Connection) -> Self::Future {
         let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() else {
             events::connection_rejected(connection.info());
             return Admission::Refused;

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tower::{Layer, Service};
 
-use super::{BoxIo, Connection, ConnectionInfo};
+use super::{BoxIo, Connection, ConnectionInfo, ConnectionService};
 use crate::telemetry::events;
 
 /// Logs what is read and written, in hex and ASCII, at debug with the target
@@ -50,7 +50,7 @@ impl ConnectionLoggingLayer {
     }
 }
 
-impl<S> Layer<S> for ConnectionLoggingLayer {
+impl<S: ConnectionService> Layer<S> for ConnectionLoggingLayer {
     type Service = ConnectionLogging<S>;
 
     fn layer(&self, inner: S) -> ConnectionLogging<S> {

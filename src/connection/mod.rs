@@ -1,6 +1,6 @@
 //! One accepted connection, and the layers around it.
 //!
-//! A connection is a request to a [`Service`]: `Service<Connection, Response = ()>` serves it, and
+//! A connection is a request to a [`Service`](tower::Service): `Service<Connection, Response = ()>` serves it, and
 //! an ordinary [`tower::Layer`] wraps that service. The innermost service speaks HTTP; an endpoint
 //! puts your layers around it, the first added outermost, as `ServiceBuilder` and Kestrel's `Use`
 //! do (and unlike [`axum::Router::layer`]).
@@ -45,7 +45,9 @@
 //! ```
 
 mod from_fn;
+mod host_rules;
 mod info;
+mod layer;
 mod limit;
 mod logging;
 mod proxy_protocol;
@@ -53,24 +55,27 @@ mod tls_info;
 
 use std::fmt;
 
-use tower::util::BoxCloneSyncService;
-use tower::{Layer, Service};
+use tower::util::BoxCloneService;
 
 use crate::error::BoxError;
 pub use crate::transport::BoxIo;
 
 pub use from_fn::{FromFn, FromFnLayer, Next, from_fn};
+pub(crate) use host_rules::{HostRules, HostVerdict};
 pub(crate) use info::Event;
+#[cfg(feature = "tls")]
+pub(crate) use info::WeakConnection;
 pub use info::{ConnectionId, ConnectionInfo};
+pub use layer::{ConnectionLayer, ConnectionService};
 pub use limit::{ConnectionLimit, ConnectionLimitLayer};
 pub use logging::{ConnectionLogging, ConnectionLoggingLayer, LoggedIo};
 pub use proxy_protocol::{ProxyProtocol, ProxyProtocolLayer};
 #[cfg(feature = "tls")]
-pub(crate) use tls_info::Inner as TlsInfoInner;
+pub(crate) use tls_info::TlsFacts;
 pub use tls_info::{TlsInfo, TlsVersion};
 
 /// A connection service with its type erased: what an endpoint's layers are stacked from.
-pub type BoxConnectionService = BoxCloneSyncService<Connection, (), BoxError>;
+pub type BoxConnectionService = BoxCloneService<Connection, (), BoxError>;
 
 /// An accepted connection: its byte stream, and what is known of it.
 ///
@@ -121,17 +126,4 @@ impl<T> fmt::Debug for Connection<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection").field("info", &self.info).finish_non_exhaustive()
     }
-}
-
-/// Puts `layer` around `service` and erases the type of the result.
-pub(crate) fn wrap<L>(layer: &L, service: BoxConnectionService) -> BoxConnectionService
-where
-    L: Layer<BoxConnectionService>,
-    L::Service: Service<Connection, Response = (), Error: Into<BoxError>, Future: Send + 'static>
-        + Clone
-        + Send
-        + Sync
-        + 'static,
-{
-    BoxCloneSyncService::new(tower::ServiceExt::map_err(layer.layer(service), Into::into))
 }

@@ -17,7 +17,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::AsyncReadExt;
 use tower::{Layer, Service};
 
-use super::{BoxIo, Connection};
+use super::{BoxIo, Connection, ConnectionService};
 use crate::error::{Error, ErrorKind as OurErrorKind};
 use crate::telemetry::events;
 use crate::transport::Rewind;
@@ -69,7 +69,7 @@ impl ProxyProtocolLayer {
     }
 }
 
-impl<S> Layer<S> for ProxyProtocolLayer {
+impl<S: ConnectionService> Layer<S> for ProxyProtocolLayer {
     type Service = ProxyProtocol<S>;
 
     fn layer(&self, inner: S) -> ProxyProtocol<S> {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::host_rules::HostRules;
 use crate::protocols::Protocols;
 
 /// What the TLS handshake of a connection came to.
@@ -30,10 +31,10 @@ use crate::protocols::Protocols;
 /// # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(whoami));
 /// ```
 #[derive(Clone)]
-pub struct TlsInfo(Arc<Inner>);
+pub struct TlsInfo(Arc<TlsFacts>);
 
 #[derive(Debug)]
-pub(crate) struct Inner {
+pub(crate) struct TlsFacts {
     pub(crate) version: TlsVersion,
     /// The IANA number, and the name for it.
     pub(crate) cipher_suite: (u16, String),
@@ -43,11 +44,13 @@ pub(crate) struct Inner {
     pub(crate) resumed: bool,
     /// What the server name, else the endpoint, allows.
     pub(crate) protocols: Protocols,
+    /// `None`: all hosts have the same rules for client certificates.
+    pub(crate) host_rules: Option<Arc<dyn HostRules>>,
 }
 
 impl TlsInfo {
     #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "made by TLS only"))]
-    pub(crate) fn new(inner: Inner) -> Self {
+    pub(crate) fn new(inner: TlsFacts) -> Self {
         Self(Arc::new(inner))
     }
 
@@ -88,6 +91,10 @@ impl TlsInfo {
     /// connection.
     pub fn is_resumed(&self) -> bool {
         self.0.resumed
+    }
+
+    pub(crate) fn host_rules(&self) -> Option<&dyn HostRules> {
+        self.0.host_rules.as_deref()
     }
 
     pub(crate) fn protocols(&self) -> Protocols {

@@ -80,16 +80,22 @@ impl Rules {
             http2,
             problem: _, // such limits are not served with
         } = limits;
+        let max_line = max_request_line_size.unwrap_or(usize::MAX);
+        let max_headers_total = max_request_headers_total_size.unwrap_or(usize::MAX);
+        let max_headers = max_request_header_count.unwrap_or(MOST_HEADERS).min(MOST_HEADERS);
         let buffer = max_request_buffer_size.unwrap_or(usize::MAX);
         Self {
             http1: protocols.contains(Protocols::HTTP1),
             http2: protocols.contains(Protocols::HTTP2),
             secure: false,
             head: HeadRules {
-                max_line: *max_request_line_size,
-                max_headers_total: *max_request_headers_total_size,
-                max_headers: (*max_request_header_count).min(MOST_HEADERS),
-                max_field: usize::try_from(http2.max_request_header_field_size).unwrap_or(usize::MAX),
+                max_line,
+                max_headers_total,
+                max_headers,
+                max_field: http2
+                    .max_request_header_field_size
+                    .and_then(|most| usize::try_from(most).ok())
+                    .unwrap_or(usize::MAX),
                 strict: *http1_parsing == Http1Parsing::Strict,
                 utf8_values: *header_values == HeaderValues::Utf8,
                 host_override: *allow_host_header_override,

@@ -1,9 +1,8 @@
 //! The limits of HTTP/2.
 
-use std::panic::Location;
 use std::time::Duration;
 
-use super::Problem;
+use super::problem::Problem;
 
 /// The limits of HTTP/2 connections, as part of [`Limits`](super::Limits).
 ///
@@ -30,10 +29,10 @@ use super::Problem;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Http2Limits {
-    pub(crate) max_streams_per_connection: u32,
+    pub(crate) max_streams_per_connection: Option<u32>,
     pub(crate) header_table_size: u32,
     pub(crate) max_frame_size: u32,
-    pub(crate) max_request_header_field_size: u32,
+    pub(crate) max_request_header_field_size: Option<u32>,
     pub(crate) initial_connection_window_size: u32,
     pub(crate) initial_stream_window_size: u32,
     pub(crate) keep_alive_ping_delay: Option<Duration>,
@@ -47,14 +46,15 @@ const FRAME_SIZES: (u32, u32) = (1 << 14, (1 << 24) - 1);
 const WINDOW_SIZES: (u32, u32) = (65_535, (1 << 31) - 1);
 /// What a signed 32-bit option of Kestrel holds.
 const POSITIVE: (u32, u32) = (1, i32::MAX as u32);
+const SECOND: Duration = Duration::from_secs(1);
 
 impl Default for Http2Limits {
     fn default() -> Self {
         Self {
-            max_streams_per_connection: 100,
+            max_streams_per_connection: Some(100),
             header_table_size: 4096,
             max_frame_size: 16 * 1024,
-            max_request_header_field_size: 32 * 1024,
+            max_request_header_field_size: Some(32 * 1024),
             initial_connection_window_size: 1024 * 1024,
             initial_stream_window_size: 768 * 1024,
             keep_alive_ping_delay: None,
@@ -65,33 +65,44 @@ impl Default for Http2Limits {
 }
 
 impl Http2Limits {
-    /// How many streams a client may have open at a time; default 100; at least 1. A further one
-    /// is reset with `REFUSED_STREAM`.
+    /// How many streams a client may have open at a time; default 100; 1 to 2,147,483,647; `None`
+    /// is unlimited, and a client may then have as many requests in work as its memory and yours
+    /// hold. A further one is reset with `REFUSED_STREAM`.
     #[track_caller]
-    pub fn max_streams_per_connection(mut self, streams: u32) -> Self {
-        self.max_streams_per_connection = streams;
-        self.range("max_streams_per_connection", streams, POSITIVE)
+    pub fn max_streams_per_connection(mut self, streams: impl Into<Option<u32>>) -> Self {
+        self.max_streams_per_connection = streams.into();
+        let problem =
+            Problem::of_range("http2.max_streams_per_connection", self.max_streams_per_connection, POSITIVE);
+        self.refuse(problem)
     }
 
-    /// The size in bytes of the HPACK table for requests; default 4,096.
+    /// The size in bytes of the HPACK table for requests; default 4,096; at most 2,147,483,647.
     #[track_caller]
     pub fn header_table_size(mut self, bytes: u32) -> Self {
         self.header_table_size = bytes;
-        self.range("header_table_size", bytes, (0, POSITIVE.1))
+        let problem = Problem::of_range("http2.header_table_size", Some(bytes), (0, POSITIVE.1));
+        self.refuse(problem)
     }
 
     /// The largest frame in bytes that is accepted; default 16,384; 16,384 to 16,777,215.
     #[track_caller]
     pub fn max_frame_size(mut self, bytes: u32) -> Self {
         self.max_frame_size = bytes;
-        self.range("max_frame_size", bytes, FRAME_SIZES)
+        let problem = Problem::of_range("http2.max_frame_size", Some(bytes), FRAME_SIZES);
+        self.refuse(problem)
     }
 
-    /// The longest name or value of a header in bytes; default 32,768; at least 1.
+    /// The longest name or value of a header in bytes; default 32,768; 1 to 2,147,483,647; `None`
+    /// is unlimited, and only their total size counts. A longer one is answered with 431.
     #[track_caller]
-    pub fn max_request_header_field_size(mut self, bytes: u32) -> Self {
-        self.max_request_header_field_size = bytes;
-        self.range("max_request_header_field_size", bytes, POSITIVE)
+    pub fn max_request_header_field_size(mut self, bytes: impl Into<Option<u32>>) -> Self {
+        self.max_request_header_field_size = bytes.into();
+        let problem = Problem::of_range(
+            "http2.max_request_header_field_size",
+            self.max_request_header_field_size,
+            POSITIVE,
+        );
+        self.refuse(problem)
     }
 
     /// How many bytes of bodies a client may send ahead, over all streams; default 1,048,576;
@@ -99,14 +110,16 @@ impl Http2Limits {
     #[track_caller]
     pub fn initial_connection_window_size(mut self, bytes: u32) -> Self {
         self.initial_connection_window_size = bytes;
-        self.range("initial_connection_window_size", bytes, WINDOW_SIZES)
+        let problem = Problem::of_range("http2.initial_connection_window_size", Some(bytes), WINDOW_SIZES);
+        self.refuse(problem)
     }
 
     /// How many bytes of a body a client may send ahead; default 786,432; 65,535 to 2,147,483,647.
     #[track_caller]
     pub fn initial_stream_window_size(mut self, bytes: u32) -> Self {
         self.initial_stream_window_size = bytes;
-        self.range("initial_stream_window_size", bytes, WINDOW_SIZES)
+        let problem = Problem::of_range("http2.initial_stream_window_size", Some(bytes), WINDOW_SIZES);
+        self.refuse(problem)
     }
 
     /// How long a connection may be quiet before the server sends a PING; default `None`, never;
@@ -115,7 +128,8 @@ impl Http2Limits {
     pub fn keep_alive_ping_delay(mut self, delay: impl Into<Option<Duration>>) -> Self {
         let delay = delay.into();
         self.keep_alive_ping_delay = delay;
-        self.a_second("keep_alive_ping_delay", delay)
+        let problem = Problem::of_time("http2.keep_alive_ping_delay", delay, SECOND);
+        self.refuse(problem)
     }
 
     /// How long the answer to such a PING may take before the connection ends; default 20 s;
@@ -124,28 +138,13 @@ impl Http2Limits {
     pub fn keep_alive_ping_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         let timeout = timeout.into();
         self.keep_alive_ping_timeout = timeout;
-        self.a_second("keep_alive_ping_timeout", timeout)
+        let problem = Problem::of_time("http2.keep_alive_ping_timeout", timeout, SECOND);
+        self.refuse(problem)
     }
 
-    #[track_caller]
-    fn range(mut self, option: &str, value: u32, (least, most): (u32, u32)) -> Self {
-        if value < least || value > most {
-            let at = Location::caller();
-            self.problem.get_or_insert_with(|| {
-                Problem::new(format!("http2.{option}: {value} is not between {least} and {most}"), at)
-            });
-        }
-        self
-    }
-
-    #[track_caller]
-    fn a_second(mut self, option: &str, value: Option<Duration>) -> Self {
-        if value.is_some_and(|value| value < Duration::from_secs(1)) {
-            let at = Location::caller();
-            self.problem.get_or_insert_with(|| {
-                Problem::new(format!("http2.{option}: {value:?} is less than 1 s; None switches it off"), at)
-            });
-        }
+    /// Keeps the first of the problems.
+    fn refuse(mut self, problem: Option<Problem>) -> Self {
+        self.problem = self.problem.or(problem);
         self
     }
 }

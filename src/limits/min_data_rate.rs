@@ -31,7 +31,7 @@ impl MinDataRate {
     ///
     /// The rate must be a number above 0, the grace longer than a second: Kestrel's rule, whose
     /// clock ticks once a second, kept because a shorter one cuts clients that merely share a busy
-    /// network.
+    /// network. A grace of more than a year is one of a year.
     ///
     /// # Differences from Kestrel
     ///
@@ -47,7 +47,7 @@ impl MinDataRate {
         if grace_period <= Duration::from_secs(1) {
             return refuse(format!("a grace period of {grace_period:?} is not longer than 1 second"));
         }
-        Ok(Self { bytes_per_second, grace_period })
+        Ok(Self { bytes_per_second, grace_period: grace_period.min(YEAR) })
     }
 
     /// Of numbers that come from a rate.
@@ -65,17 +65,15 @@ impl MinDataRate {
         self.grace_period
     }
 
-    /// How long `bytes` may take at this rate, beside the grace; capped at a year, beyond which
-    /// nobody waits and deadlines would overflow.
+    /// How long `bytes` may take at this rate, beside the grace; at most a year.
     pub(crate) fn time_for(&self, bytes: u64) -> Duration {
-        const YEAR: f64 = 365.0 * 24.0 * 3600.0 * 1e9;
         #[expect(
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "a deadline needs no more than 53 bits, and is between 0 and a year"
         )]
-        let nanos = (bytes as f64 * 1e9 / self.bytes_per_second).min(YEAR) as u64;
+        let nanos = (bytes as f64 * 1e9 / self.bytes_per_second).min(YEAR.as_nanos() as f64) as u64;
         Duration::from_nanos(nanos)
     }
 }
@@ -85,3 +83,6 @@ impl Default for MinDataRate {
         Self { bytes_per_second: 240.0, grace_period: Duration::from_secs(5) }
     }
 }
+
+/// Beyond it nobody waits, and deadlines would overflow.
+const YEAR: Duration = Duration::from_hours(365 * 24);

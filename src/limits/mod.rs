@@ -2,14 +2,15 @@
 
 mod http2;
 mod min_data_rate;
+mod problem;
 
-use std::panic::Location;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
 
 pub use http2::Http2Limits;
 pub use min_data_rate::MinDataRate;
+use problem::Problem;
 
 /// The limits of an endpoint, all of them on by default.
 ///
@@ -65,9 +66,9 @@ pub use min_data_rate::MinDataRate;
 pub struct Limits {
     pub(crate) max_concurrent_connections: Option<usize>,
     pub(crate) max_concurrent_upgraded_connections: Option<usize>,
-    pub(crate) max_request_line_size: usize,
-    pub(crate) max_request_headers_total_size: usize,
-    pub(crate) max_request_header_count: usize,
+    pub(crate) max_request_line_size: Option<usize>,
+    pub(crate) max_request_headers_total_size: Option<usize>,
+    pub(crate) max_request_header_count: Option<usize>,
     pub(crate) max_request_body_size: Option<u64>,
     pub(crate) max_request_buffer_size: Option<usize>,
     pub(crate) max_response_buffer_size: Option<usize>,
@@ -129,27 +130,14 @@ pub enum HeaderValues {
     Octets,
 }
 
-/// The first value that an option cannot have, and where it was given.
-#[derive(Clone, Debug)]
-pub(crate) struct Problem {
-    what: String,
-    at: &'static Location<'static>,
-}
-
-impl Problem {
-    pub(super) fn new(what: String, at: &'static Location<'static>) -> Self {
-        Self { what, at }
-    }
-}
-
 impl Default for Limits {
     fn default() -> Self {
         Self {
             max_concurrent_connections: None,
             max_concurrent_upgraded_connections: None,
-            max_request_line_size: 8 * 1024,
-            max_request_headers_total_size: 32 * 1024,
-            max_request_header_count: 100,
+            max_request_line_size: Some(8 * 1024),
+            max_request_headers_total_size: Some(32 * 1024),
+            max_request_header_count: Some(100),
             max_request_body_size: Some(30_000_000),
             max_request_buffer_size: Some(1024 * 1024),
             max_response_buffer_size: Some(64 * 1024),
@@ -177,8 +165,8 @@ impl Limits {
     #[track_caller]
     pub fn max_concurrent_connections(mut self, limit: impl Into<Option<usize>>) -> Self {
         self.max_concurrent_connections = limit.into();
-        let zero = self.max_concurrent_connections == Some(0);
-        self.refuse_zero("max_concurrent_connections", zero)
+        let problem = Problem::of_range("max_concurrent_connections", self.max_concurrent_connections, ANY);
+        self.refuse(problem)
     }
 
     /// How many upgraded connections (WebSocket, `CONNECT`) a server holds at a time; default
@@ -188,39 +176,68 @@ impl Limits {
         self
     }
 
-    /// The longest request line in bytes, its line end included; default 8,192; at least 1.
+    /// The longest request line in bytes, its line end included; default 8,192; 1 to 2,147,483,647;
+    /// `None` is unlimited. [`max_request_buffer_size`](Self::max_request_buffer_size) is no less.
     ///
-    /// A longer one is answered with 414. Empty lines before a request count to it too.
+    /// A longer one is answered with 414, and so is a target over 65,534 bytes, which no
+    /// [`Uri`](http::Uri) holds. Empty lines before a request count to it too. On HTTP/2 method,
+    /// scheme, authority and path count, and the stream is reset with `PROTOCOL_ERROR`.
     #[track_caller]
-    pub fn max_request_line_size(mut self, bytes: usize) -> Self {
-        self.max_request_line_size = bytes;
-        self.refuse_zero("max_request_line_size", bytes == 0)
+    pub fn max_request_line_size(mut self, bytes: impl Into<Option<usize>>) -> Self {
+        self.max_request_line_size = bytes.into();
+        let problem = Problem::of_range("max_request_line_size", self.max_request_line_size, POSITIVE);
+        self.refuse(problem)
     }
 
     /// The most bytes that the header lines of a request may have, line ends included, the empty
-    /// line at the end not; default 32,768; at least 1. Trailers count too. More is answered with 431.
+    /// line at the end not; default 32,768; 1 to 2,147,483,647; `None` is unlimited. Trailers count
+    /// too. More is answered with 431. On HTTP/2 a field counts as its name, its value and 32 bytes (RFC
+    /// 9113 section 6.5.2), and trailers by themselves.
+    /// [`max_request_buffer_size`](Self::max_request_buffer_size) is no less.
     #[track_caller]
-    pub fn max_request_headers_total_size(mut self, bytes: usize) -> Self {
-        self.max_request_headers_total_size = bytes;
-        self.refuse_zero("max_request_headers_total_size", bytes == 0)
+    pub fn max_request_headers_total_size(mut self, bytes: impl Into<Option<usize>>) -> Self {
+        self.max_request_headers_total_size = bytes.into();
+        let problem = Problem::of_range(
+            "max_request_headers_total_size",
+            self.max_request_headers_total_size,
+            POSITIVE,
+        );
+        self.refuse(problem)
     }
 
-    /// The most header lines, trailers included; default 100; at least 1. More is answered with 431.
+    /// The most header lines, trailers included; default 100; 1 to 2,147,483,647; `None` is
+    /// unlimited. More is answered with 431. On HTTP/2 each of `:method`, `:path` and the like is one,
+    /// and more than twice as many end the connection.
+    ///
+    /// # Differences from Kestrel
+    ///
+    /// More than 24,000 lines are never taken: a [`HeaderMap`](http::HeaderMap) holds no more.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use kestrel_rs::Limits;
+    ///
+    /// // Only their total size counts.
+    /// assert!(Limits::default().max_request_header_count(None).check().is_ok());
+    /// ```
     #[track_caller]
-    pub fn max_request_header_count(mut self, lines: usize) -> Self {
-        self.max_request_header_count = lines;
-        self.refuse_zero("max_request_header_count", lines == 0)
+    pub fn max_request_header_count(mut self, lines: impl Into<Option<usize>>) -> Self {
+        self.max_request_header_count = lines.into();
+        let problem = Problem::of_range("max_request_header_count", self.max_request_header_count, POSITIVE);
+        self.refuse(problem)
     }
 
     /// The largest request body in bytes, the framing of chunks included; default 30,000,000;
-    /// `None` is unlimited. Over it: 413, then the connection closes.
+    /// `None` is unlimited. Over it: 413, then the connection closes; on HTTP/2 the stream.
     pub fn max_request_body_size(mut self, bytes: impl Into<Option<u64>>) -> Self {
         self.max_request_body_size = bytes.into();
         self
     }
 
     /// How many received bytes may wait for the handler before the server stops reading; default
-    /// 1,048,576; `None` is unlimited. At least the larger of a request line and the headers.
+    /// 1,048,576; `None` is unlimited. At least the larger of a request line and the headers. On HTTP/2 the windows of
+    /// [`Http2Limits`] are in its place.
     ///
     /// # Differences from Kestrel
     ///
@@ -228,12 +245,13 @@ impl Limits {
     #[track_caller]
     pub fn max_request_buffer_size(mut self, bytes: impl Into<Option<usize>>) -> Self {
         self.max_request_buffer_size = bytes.into();
-        let zero = self.max_request_buffer_size == Some(0);
-        self.refuse_zero("max_request_buffer_size", zero)
+        let problem = Problem::of_range("max_request_buffer_size", self.max_request_buffer_size, ANY);
+        self.refuse(problem)
     }
 
     /// How many bytes of an answer may wait for the client before the handler's writes wait;
-    /// default 65,536; `None` is unlimited, 0 waits for each write.
+    /// default 65,536; `None` is unlimited, 0 waits for each write. On HTTP/2 it is how much is gathered for one write of
+    /// all streams.
     ///
     /// # Differences from Kestrel
     ///
@@ -244,21 +262,23 @@ impl Limits {
     }
 
     /// How long a connection may be idle, before the first request too; default 130 s; `None` is
-    /// for ever; more than 0. Then it is closed, with nothing sent.
+    /// for ever; more than 0. Then it is closed, with nothing sent; on HTTP/2 with a GOAWAY, and a PING of the client begins
+    /// the time anew.
     #[track_caller]
     pub fn keep_alive_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.keep_alive_timeout = timeout.into();
-        let zero = self.keep_alive_timeout.is_some_and(|timeout| timeout.is_zero());
-        self.refuse_zero("keep_alive_timeout", zero)
+        let problem = Problem::of_time("keep_alive_timeout", self.keep_alive_timeout, SOME_TIME);
+        self.refuse(problem)
     }
 
     /// How long the head of a request may take from its first byte to its empty line; default
-    /// 30 s; `None` is for ever; more than 0. Further bytes do not extend it. Then: 408.
+    /// 30 s; `None` is for ever; more than 0. Further bytes do not extend it. Then: 408. On HTTP/2 it is the time for a
+    /// header block, of trailers too, and then the connection ends with a GOAWAY.
     #[track_caller]
     pub fn request_headers_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.request_headers_timeout = timeout.into();
-        let zero = self.request_headers_timeout.is_some_and(|timeout| timeout.is_zero());
-        self.refuse_zero("request_headers_timeout", zero)
+        let problem = Problem::of_time("request_headers_timeout", self.request_headers_timeout, SOME_TIME);
+        self.refuse(problem)
     }
 
     /// How slowly a request body may come; default 240 bytes a second after 5 s; `None` is
@@ -269,7 +289,7 @@ impl Limits {
     }
 
     /// How slowly a client may take an answer; default 240 bytes a second after 5 s; `None` is
-    /// without limit. Slower: the connection is reset.
+    /// without limit. Slower: the connection is reset; on HTTP/2 the stream.
     pub fn min_response_data_rate(mut self, rate: impl Into<Option<MinDataRate>>) -> Self {
         self.min_response_data_rate = rate.into();
         self
@@ -378,30 +398,34 @@ impl Limits {
     /// and the place where it was given.
     pub fn check(&self) -> Result<(), Error> {
         let error = |what: String| Err(Error::new(ErrorKind::Option, what));
-        if let Some(Problem { what, at }) = &self.problem {
-            return error(format!("{what} (given at {at})"));
+        if let Some(problem) = &self.problem {
+            return error(problem.to_string());
         }
         if let Some(buffer) = self.max_request_buffer_size {
             for (name, size) in [
                 ("max_request_line_size", self.max_request_line_size),
                 ("max_request_headers_total_size", self.max_request_headers_total_size),
             ] {
-                if buffer < size {
-                    return error(format!(
-                        "max_request_buffer_size: {buffer} bytes cannot hold the {size} of {name}; raise the one or lower the other"
-                    ));
-                }
+                let held = match size {
+                    Some(size) if size <= buffer => continue,
+                    Some(size) => format!("the {size} of {name}; raise the one or lower the other"),
+                    None => format!("what {name} of None allows; make both None, or neither"),
+                };
+                return error(format!("max_request_buffer_size: {buffer} bytes cannot hold {held}"));
             }
         }
         Ok(())
     }
 
-    #[track_caller]
-    fn refuse_zero(mut self, option: &str, is_zero: bool) -> Self {
-        if is_zero {
-            let at = Location::caller();
-            self.problem.get_or_insert_with(|| Problem::new(format!("{option}: 0 is not allowed"), at));
-        }
+    /// Keeps the first of the problems.
+    fn refuse(mut self, problem: Option<Problem>) -> Self {
+        self.problem = self.problem.or(problem);
         self
     }
 }
+
+/// What a signed 32-bit option of Kestrel holds.
+const POSITIVE: (usize, usize) = (1, i32::MAX as usize);
+const ANY: (usize, usize) = (1, usize::MAX);
+/// Less than any time that a client could keep.
+const SOME_TIME: Duration = Duration::from_nanos(1);

@@ -52,6 +52,8 @@ use crate::text::inet_aton;
 pub struct Address {
     kind: AddressKind,
     https: bool,
+    /// The name that was written for every address, if it was one.
+    host: Option<Box<str>>,
 }
 
 /// What an [`Address`] stands for.
@@ -78,7 +80,7 @@ pub enum AddressKind {
         port: u16,
     },
     /// Every address of the machine: `*`, `+`, or any name that is no address. The name does not
-    /// restrict which requests are served.
+    /// restrict which requests are served, and is an event at warn when it is bound.
     AnyIp {
         /// The port; for 0 the system picks one.
         port: u16,
@@ -87,11 +89,13 @@ pub enum AddressKind {
     Unix(PathBuf),
     /// A listening socket that another process opened, by its number.
     Descriptor(RawFd),
+    /// A custom listener, by its name; see [`Endpoint::custom`](crate::Endpoint::custom).
+    Custom(Box<str>),
 }
 
 impl Address {
     pub(super) fn new(kind: AddressKind, https: bool) -> Self {
-        Self { kind, https }
+        Self { kind, https, host: None }
     }
 
     #[cfg(feature = "tls")]
@@ -109,6 +113,11 @@ impl Address {
         self.https
     }
 
+    /// A host name that reads as if it said where to listen.
+    pub(super) fn misleading_host(&self) -> Option<&str> {
+        self.host.as_deref()
+    }
+
     /// Why nothing can listen on this address, if so.
     pub(super) fn check(&self) -> Result<(), Error> {
         match &self.kind {
@@ -119,6 +128,12 @@ impl Address {
                 ),
             )),
             AddressKind::Unix(path) => check_socket_path(path).map_err(|why| error(self, why)),
+            AddressKind::Custom(name) if name.is_empty() || !name.bytes().all(|b| b.is_ascii_graphic()) => {
+                Err(error(
+                    &format_args!("{name:?}"),
+                    "the name of a custom listener is letters, digits and signs of ASCII, without spaces",
+                ))
+            }
             _ => Ok(()),
         }
     }
@@ -128,8 +143,12 @@ impl FromStr for Address {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let kind_of = |(https, kind)| Self { kind, https };
-        let address = parse(text).map(kind_of).map_err(|why| error(&format_args!("{text:?}"), why))?;
+        let (https, kind) = parse(text).map_err(|why| error(&format_args!("{text:?}"), why))?;
+        let host = match kind {
+            AddressKind::AnyIp { .. } => host_name(text),
+            _ => None,
+        };
+        let address = Self { kind, https, host };
         address.check()?;
         Ok(address)
     }
@@ -152,6 +171,7 @@ impl fmt::Display for Address {
             AddressKind::AnyIp { port } => write!(f, "[::]:{port}"),
             AddressKind::Unix(path) => write!(f, "unix:{}", path.display()),
             AddressKind::Descriptor(_) => f.write_str("<file handle>"),
+            AddressKind::Custom(name) => f.write_str(name),
         }
     }
 }
@@ -163,11 +183,15 @@ fn error(address: &dyn fmt::Display, why: impl fmt::Display) -> Error {
 /// What stands behind the scheme, and whether that is https.
 fn parse(text: &str) -> Result<(bool, AddressKind), String> {
     let Some((scheme, rest)) = text.split_once("://") else {
-        return Err("it has no scheme; write it like http://localhost:5000".to_owned());
+        return Err(format!("it has no scheme; write it like {}", with_scheme(text)));
     };
     let https = scheme.eq_ignore_ascii_case("https");
     if !https && !scheme.eq_ignore_ascii_case("http") {
-        return Err(format!("its scheme is {scheme:?}; only http and https are known"));
+        let advice = match scheme {
+            "unix" => format!("; write it like {}", with_scheme(text)),
+            _ => String::new(),
+        };
+        return Err(format!("its scheme is {scheme:?}; only http and https are known{advice}"));
     }
     // `unix` and `pipe` can be hosts too, with a port.
     let is_path = |text: &str| parse_port(text.strip_suffix('/').unwrap_or(text)).is_none();
@@ -187,6 +211,29 @@ fn parse(text: &str) -> Result<(bool, AddressKind), String> {
     }
     let (host, port) = split_port(authority, if https { 443 } else { 80 })?;
     Ok((https, parse_host(host, port)?))
+}
+
+/// What somebody meant who left the scheme out, or took `unix` for one.
+fn with_scheme(text: &str) -> String {
+    let path = text.strip_prefix("unix:").map(|path| path.strip_prefix("//").unwrap_or(path));
+    let meant = match path.unwrap_or(text) {
+        path if path.starts_with('/') => format!("http://unix:{path}"),
+        _ if path.is_some() => String::new(),
+        authority => format!("http://{authority}"),
+    };
+    // Nothing that is an error again, or listens everywhere.
+    match meant.parse::<Address>() {
+        Ok(address) if address.host.is_none() => meant,
+        _ => "http://localhost:5000 or http://unix:/run/app.sock".to_owned(),
+    }
+}
+
+/// The host of an address, unless it is one of the two signs for every address.
+fn host_name(address: &str) -> Option<Box<str>> {
+    let (_, rest) = address.split_once("://")?;
+    let (authority, _) = rest.split_once('/').unwrap_or((rest, ""));
+    let (host, _) = authority.split_once(':').unwrap_or((authority, ""));
+    (!matches!(host, "*" | "+")).then(|| host.into())
 }
 
 /// Kestrel's form is `unix:/path:/base`, so a colon ends the path, and nothing may come after it.
@@ -395,8 +442,34 @@ mod tests {
     }
 
     #[test]
+    fn knows_a_host_name_that_restricts_nothing() {
+        let host = |text: &str| text.parse::<Address>().unwrap().misleading_host().map(str::to_owned);
+        for text in ["http://example.com:80", "https://example.com", "http://example.com/"] {
+            assert_eq!(host(text).as_deref(), Some("example.com"), "{text}");
+        }
+        for text in [
+            "http://*:80",
+            "https://+",
+            "http://*/",
+            "http://0.0.0.0:80",
+            "http://[::]",
+            "http://localhost:1",
+        ] {
+            assert_eq!(host(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn says_what_to_do() {
         refuses("localhost:5000", "write it like http://localhost:5000");
+        refuses("127.0.0.1", "write it like http://127.0.0.1");
+        refuses("unix:/run/x.sock", "write it like http://unix:/run/x.sock");
+        refuses("unix:///run/x.sock", "write it like http://unix:/run/x.sock");
+        refuses("/run/x.sock", "write it like http://unix:/run/x.sock");
+        refuses("unix:x", "write it like http://localhost:5000 or http://unix:/run/app.sock");
+        refuses("unix://x", "write it like http://localhost:5000 or http://unix:/run/app.sock");
+        refuses("www.example.org", "write it like http://localhost:5000 or");
+        refuses("", "write it like http://localhost:5000 or");
         refuses("ftp://localhost", "\"ftp\"");
         refuses("http://localhost/base/", "\"/base/\"");
         refuses("http://localhost:0", "use http://127.0.0.1:0");

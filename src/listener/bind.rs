@@ -3,11 +3,13 @@
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 
+use super::endpoint::Custom;
 use super::{Address, AddressKind, BoundAddr, Endpoint, SocketOptions};
 use crate::error::{Error, ErrorKind};
 use crate::telemetry::events;
-use crate::transport::{Bound, TcpSocket, UnixSocket};
+use crate::transport::{Bound, TcpSocket, UnixBinding};
 
 /// Opens the sockets of an endpoint; also returns the address that they really have.
 pub(super) fn bind(endpoint: &Endpoint, defaults: &SocketOptions) -> Result<(Address, Vec<Bound>), Error> {
@@ -18,14 +20,29 @@ pub(super) fn bind(endpoint: &Endpoint, defaults: &SocketOptions) -> Result<(Add
             return Ok((address.clone(), bind_localhost(address, *port, options)?));
         }
         AddressKind::Ip(ip) => TcpSocket::bind(*ip, options).map(Bound::Tcp),
-        AddressKind::AnyIp { port } => TcpSocket::bind_any_ip(*port, options).map(Bound::Tcp),
-        AddressKind::Unix(path) => UnixSocket::bind(path, endpoint.unix_mode, options).map(Bound::Unix),
+        AddressKind::AnyIp { port } => {
+            if let Some(host) = address.misleading_host() {
+                events::host_name_restricts_nothing(host, *port);
+            }
+            TcpSocket::bind_any_ip(*port, options).map(Bound::Tcp)
+        }
+        AddressKind::Unix(path) => return bind_unix(endpoint, path, options),
         AddressKind::Descriptor(_) => inherit(endpoint, options),
+        AddressKind::Custom(_) => {
+            let custom = endpoint.custom.as_ref().and_then(Custom::take).ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Bind,
+                    format!("cannot listen on {address}: its listener has been taken; an endpoint with a custom one is bound once"),
+                )
+            })?;
+            return Ok((address.clone(), vec![Bound::Custom(custom)]));
+        }
     };
     let bound = bound.map_err(|error| refused(address, address, error))?;
     let kind = match bound.local_addr() {
         BoundAddr::Tcp(ip) => AddressKind::Ip(ip),
         BoundAddr::Unix(path) => AddressKind::Unix(path),
+        BoundAddr::Custom(name) => AddressKind::Custom(name),
     };
     Ok((Address::new(kind, address.is_https()), vec![bound]))
 }
@@ -52,6 +69,33 @@ fn bind_localhost(address: &Address, port: u16, options: &SocketOptions) -> Resu
         }
         None => Ok(bound),
     }
+}
+
+/// The file has its mode, owner and group before anybody can connect.
+fn bind_unix(
+    endpoint: &Endpoint,
+    path: &Path,
+    options: &SocketOptions,
+) -> Result<(Address, Vec<Bound>), Error> {
+    let address = endpoint.address();
+    let file = &endpoint.unix_file;
+    let (owner, group) = file.ids()?;
+    let refused = |error| refused(address, address, error);
+    let socket = UnixBinding::at(path).map_err(refused)?;
+    if let Some(mode) = file.mode {
+        socket.set_mode(mode).map_err(refused)?;
+    }
+    socket.set_owner(owner, group).map_err(|error| {
+        let to = [("user", &file.owner), ("group", &file.group)].into_iter();
+        let to = to.filter_map(|(what, id)| id.as_ref().map(|id| format!("{what} {id}")));
+        let text = format!(
+            "cannot listen on {address}: its file cannot be given to {}; that takes root or CAP_CHOWN, or for a group that this user is in it",
+            to.collect::<Vec<_>>().join(" and ")
+        );
+        Error::new(ErrorKind::Bind, text).with_source(error)
+    })?;
+    let socket = socket.listen(options).map_err(refused)?;
+    Ok((address.clone(), vec![Bound::Unix(socket)]))
 }
 
 fn inherit(endpoint: &Endpoint, options: &SocketOptions) -> io::Result<Bound> {

@@ -5,17 +5,19 @@ use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use tower::{Layer, Service};
+use axum::serve::Listener;
 
+use super::unix_file::{UnixFile, UnixId};
 use super::{Address, AddressKind, SocketOptions};
-use crate::connection::{BoxConnectionService, Connection, wrap};
-use crate::error::{BoxError, Error, ErrorKind};
+use crate::connection::{BoxConnectionService, ConnectionLayer};
+use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
 use crate::protocols::Protocols;
 #[cfg(feature = "tls")]
-use crate::tls::{Certificate, TlsLayer, TlsOptions};
+use crate::tls::{Followed, TlsLayer, TlsOptions};
+use crate::transport::CustomSocket;
 
 /// An address to listen on, and what is special about it: protocols, limits, connection layers.
 ///
@@ -32,11 +34,12 @@ use crate::tls::{Certificate, TlsLayer, TlsOptions};
 /// | `tls` | none: plain HTTP; on an `https` address the development certificate of this user, if there is one when it is bound |
 /// | [`socket_options`](Self::socket_options) | those of the [`Builder`](super::Builder::socket_options) |
 /// | [`unix_mode`](Self::unix_mode) | what the umask of the process leaves |
+/// | [`unix_owner`](Self::unix_owner), [`unix_group`](Self::unix_group) | those of the process |
 ///
 /// # Differences from Kestrel
 ///
-/// A file that a dead server left at the path of a Unix socket is replaced, and its mode can be
-/// set; in Kestrel the address is "in use", and the mode is fixed.
+/// A file that a dead server left at the path of a Unix socket is replaced, and its mode, owner and
+/// group can be set; in Kestrel the address is "in use", and they are fixed.
 ///
 /// # Example
 ///
@@ -56,6 +59,7 @@ pub struct Endpoint {
     pub(super) address: Address,
     /// The socket itself, where somebody else has opened it.
     pub(super) descriptor: Option<Arc<OwnedFd>>,
+    pub(super) custom: Option<Custom>,
     pub(super) protocols: Protocols,
     pub(super) limits: Option<Limits>,
     pub(super) layers: ConnectionLayers,
@@ -66,7 +70,7 @@ pub struct Endpoint {
     #[cfg(feature = "tls")]
     tls_twice: bool,
     pub(super) socket_options: Option<SocketOptions>,
-    pub(super) unix_mode: Option<u32>,
+    pub(super) unix_file: UnixFile,
 }
 
 impl Endpoint {
@@ -186,6 +190,45 @@ impl Endpoint {
             .collect()
     }
 
+    /// Any listener that `axum::serve` takes: another kind of socket, or streams that another
+    /// program, a tunnel or a test gives. All that an endpoint has works on it: limits, layers,
+    /// TLS, the shutdown.
+    ///
+    /// `name` is what the log and [`ConnectionInfo::endpoint`](crate::ConnectionInfo::endpoint) call
+    /// it: `http://name`. Where the listener's addresses are `SocketAddr`, connections have them as
+    /// any other; of whatever type the address of a client is, it is kept with the connection:
+    /// `connection.get::<L::Addr>()`.
+    ///
+    /// `cargo run --example custom_transport` serves streams in memory.
+    ///
+    /// There is one listener, so clones of the endpoint share it, and only one of them can be bound.
+    /// It is dropped when the server stops accepting. What a reset is on such a stream nobody knows:
+    /// a connection that is [aborted](crate::ConnectionInfo::abort) is dropped.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use axum::serve::ListenerExt;
+    /// use kestrel_rs::{Endpoint, KestrelListener};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?.tap_io(|stream| {
+    ///     let _ = stream.set_nodelay(true);
+    /// });
+    /// let listener = KestrelListener::builder().endpoint(Endpoint::custom("tapped", listener)).bind().await?;
+    /// assert_eq!(listener.addresses()[0].to_string(), "http://tapped");
+    /// assert!(listener.local_addrs()[0].socket_addr().is_some());
+    /// # Ok(()) }
+    /// ```
+    pub fn custom<L>(name: &str, listener: L) -> Self
+    where
+        L: Listener<Addr: Clone + Sync + 'static>,
+    {
+        let address = Address::new(AddressKind::Custom(name.into()), false);
+        Self { custom: Some(Custom::new(CustomSocket::new(name, listener))), ..Self::new(address) }
+    }
+
     /// The versions of HTTP that are spoken here; default HTTP/1.1 and HTTP/2.
     pub fn protocols(mut self, protocols: Protocols) -> Self {
         self.protocols = protocols;
@@ -201,15 +244,7 @@ impl Endpoint {
     /// Puts a layer around the connections of this endpoint, inside those added before: the first
     /// added is outermost, as with `ServiceBuilder` and Kestrel's `Use`, and unlike
     /// [`axum::Router::layer`]. Each bound socket gets its own; `localhost` has two.
-    pub fn layer<L>(mut self, layer: L) -> Self
-    where
-        L: Layer<BoxConnectionService> + Send + Sync + 'static,
-        L::Service: Service<Connection, Response = (), Error: Into<BoxError>, Future: Send + 'static>
-            + Clone
-            + Send
-            + Sync
-            + 'static,
-    {
+    pub fn layer(mut self, layer: impl ConnectionLayer) -> Self {
         self.layers.push(layer);
         self
     }
@@ -252,7 +287,34 @@ impl Endpoint {
     /// They are set before anybody can connect. On an endpoint that makes no such file this is an
     /// error at `bind`.
     pub fn unix_mode(mut self, mode: u32) -> Self {
-        self.unix_mode = Some(mode);
+        self.unix_file.mode = Some(mode);
+        self
+    }
+
+    /// The user that the file of a Unix socket belongs to, by number or by name; default: the one
+    /// that the process runs as. To give a file to somebody else takes root, or `CAP_CHOWN`.
+    ///
+    /// It is set before anybody can connect. On an endpoint that makes no such file, and with a name
+    /// that [is not found](UnixId), this is an error at `bind`.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use kestrel_rs::Endpoint;
+    ///
+    /// // nginx may connect, nobody else.
+    /// let endpoint = Endpoint::unix("/run/app.sock").unix_owner("root").unix_group(33).unix_mode(0o660);
+    /// ```
+    pub fn unix_owner(mut self, user: impl Into<UnixId>) -> Self {
+        self.unix_file.owner = Some(user.into());
+        self
+    }
+
+    /// The group that the file of a Unix socket belongs to, as [`unix_owner`](Self::unix_owner);
+    /// default: that of the process, or of the folder if that hands it on. A user may choose among
+    /// the groups that it is in.
+    pub fn unix_group(mut self, group: impl Into<UnixId>) -> Self {
+        self.unix_file.group = Some(group.into());
         self
     }
 
@@ -265,13 +327,9 @@ impl Endpoint {
     pub fn check(&self) -> Result<(), Error> {
         self.address.check()?;
         let wrong = |what: String| Err(Error::new(ErrorKind::Option, format!("{}: {what}", self.address)));
-        if let Some(mode) = self.unix_mode {
-            if mode > 0o777 {
-                return wrong(format!("unix_mode: {mode:#o} is not allowed; at most 0o777 is"));
-            }
-            if !matches!(self.address.kind(), AddressKind::Unix(_)) {
-                return wrong("unix_mode: only a Unix socket made here has a file".to_owned());
-            }
+        self.unix_file.check(&self.address).map_err(|error| error.at(&self.address))?;
+        if self.custom.is_some() && self.socket_options.is_some() {
+            return wrong("socket_options: a custom listener has been set up already".to_owned());
         }
         #[cfg(feature = "tls")]
         if self.tls_twice {
@@ -291,7 +349,7 @@ impl Endpoint {
             let tls =
                 TlsLayer::new(options.clone(), self.protocols).map_err(|error| error.at(&self.address))?;
             let mut layers = self.layers.clone();
-            layers.0.insert(*place, Arc::new(move |service| wrap(&tls, service)));
+            layers.0.insert(*place, Arc::new(move |service| tls.wrap(service)));
             return Ok(layers);
         }
         Ok(self.layers.clone())
@@ -299,8 +357,8 @@ impl Endpoint {
 
     /// Those whose files are to be followed. What a selector or a resolver will give is not known.
     #[cfg(feature = "tls")]
-    pub(crate) fn certificates(&self) -> Vec<Certificate> {
-        self.tls.iter().flat_map(|(_, options)| options.certificates()).cloned().collect()
+    pub(crate) fn followed(&self) -> Vec<Followed> {
+        self.tls.iter().flat_map(|(_, options)| options.followed()).collect()
     }
 
     /// An https address needs TLS.
@@ -319,6 +377,7 @@ impl Endpoint {
         Self {
             address,
             descriptor: None,
+            custom: None,
             protocols: Protocols::default(),
             limits: None,
             layers: ConnectionLayers::default(),
@@ -327,7 +386,7 @@ impl Endpoint {
             #[cfg(feature = "tls")]
             tls_twice: false,
             socket_options: None,
-            unix_mode: None,
+            unix_file: UnixFile::default(),
         }
     }
 }
@@ -345,6 +404,21 @@ impl FromStr for Endpoint {
     }
 }
 
+/// A custom listener, until it is bound.
+#[derive(Clone, Debug)]
+pub(super) struct Custom(Arc<Mutex<Option<CustomSocket>>>);
+
+impl Custom {
+    fn new(socket: CustomSocket) -> Self {
+        Self(Arc::new(Mutex::new(Some(socket))))
+    }
+
+    /// `None` once it has been taken.
+    pub(super) fn take(&self) -> Option<CustomSocket> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
 /// The layers of an endpoint, the first one outermost.
 #[derive(Clone, Default)]
 pub(crate) struct ConnectionLayers(Vec<Arc<WrapFn>>);
@@ -352,16 +426,8 @@ pub(crate) struct ConnectionLayers(Vec<Arc<WrapFn>>);
 type WrapFn = dyn Fn(BoxConnectionService) -> BoxConnectionService + Send + Sync;
 
 impl ConnectionLayers {
-    pub(crate) fn push<L>(&mut self, layer: L)
-    where
-        L: Layer<BoxConnectionService> + Send + Sync + 'static,
-        L::Service: Service<Connection, Response = (), Error: Into<BoxError>, Future: Send + 'static>
-            + Clone
-            + Send
-            + Sync
-            + 'static,
-    {
-        self.0.push(Arc::new(move |service| wrap(&layer, service)));
+    pub(crate) fn push(&mut self, layer: impl ConnectionLayer) {
+        self.0.push(Arc::new(move |service| layer.wrap(service)));
     }
 
     /// Puts all of them around the service that is to be innermost. Call it once for each socket,
@@ -379,12 +445,11 @@ impl fmt::Debug for ConnectionLayers {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use tower::{ServiceExt, service_fn};
 
     use super::*;
-    use crate::connection::{BoxIo, ConnectionInfo, Next, from_fn};
+    use crate::connection::{BoxIo, Connection, ConnectionInfo, Next, from_fn};
+    use crate::error::BoxError;
 
     #[tokio::test]
     async fn the_first_layer_is_outermost() {

@@ -23,6 +23,7 @@ mod address;
 mod bind;
 mod builder;
 mod endpoint;
+mod unix_file;
 
 use std::sync::Arc;
 
@@ -30,7 +31,7 @@ use crate::error::Error;
 use crate::limits::Limits;
 use crate::protocols::Protocols;
 #[cfg(feature = "tls")]
-use crate::tls::Certificate;
+use crate::tls::Followed;
 use crate::transport::Bound;
 
 pub use crate::transport::{BoundAddr, SocketOptions};
@@ -38,6 +39,7 @@ pub use address::{Address, AddressKind};
 pub use builder::Builder;
 pub(crate) use endpoint::ConnectionLayers;
 pub use endpoint::Endpoint;
+pub use unix_file::UnixId;
 
 /// The bound sockets of a server, ready to accept.
 ///
@@ -63,6 +65,45 @@ pub use endpoint::Endpoint;
 pub struct KestrelListener {
     addresses: Vec<Address>,
     endpoints: Vec<BoundEndpoint>,
+}
+
+/// What [`Serve::listener`](crate::Serve::listener) takes: a [`KestrelListener`], and nothing else.
+///
+/// It is a trait so that the compiler says what to do with a listener of another kind.
+///
+/// # Example
+///
+/// ```
+/// use kestrel_rs::listener::{Endpoint, IntoListener, KestrelListener};
+///
+/// // What tokio has opened is an endpoint.
+/// async fn listener(tcp: tokio::net::TcpListener) -> Result<impl IntoListener, Box<dyn std::error::Error>> {
+///     let endpoint = Endpoint::descriptor(tcp.into_std()?);
+///     Ok(KestrelListener::builder().endpoint(endpoint).bind().await?)
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a `KestrelListener`",
+    label = "not a `KestrelListener`",
+    note = "`KestrelListener::bind(\"http://localhost:8080\").await?` makes one, and so does `.bind().await?` on a `Builder`",
+    note = "a socket that is open already is an endpoint: `KestrelListener::builder().endpoint(Endpoint::descriptor(listener.into_std()?)).bind().await?`",
+    note = "so is any other listener of `axum::serve`: `Endpoint::custom(\"name\", listener)`"
+)]
+pub trait IntoListener: sealed::Sealed {
+    /// The listener.
+    fn into_listener(self) -> KestrelListener;
+}
+
+impl IntoListener for KestrelListener {
+    fn into_listener(self) -> KestrelListener {
+        self
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+
+    impl Sealed for super::KestrelListener {}
 }
 
 impl KestrelListener {
@@ -111,5 +152,5 @@ pub(crate) struct BoundEndpoint {
     pub(crate) layers: ConnectionLayers,
     /// To be followed while connections are accepted.
     #[cfg(feature = "tls")]
-    pub(crate) certificates: Vec<Certificate>,
+    pub(crate) followed: Vec<Followed>,
 }

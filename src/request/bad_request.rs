@@ -24,7 +24,7 @@
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
 //! let app: Router = Router::new()
 //!     .route("/", post(length))
-//!     .layer(MaxRequestBodySizeLayer::bytes(5))
+//!     .layer(MaxRequestBodySizeLayer::new(5))
 //!     .layer(BadRequestLayer::new());
 //! let request = Request::post("/").body(Body::from("Hello, World!")).unwrap();
 //! assert_eq!(app.oneshot(request).await.unwrap().status(), 413);
@@ -122,7 +122,7 @@ mod tests {
         };
         let app = Router::new()
             .route("/", post(handler))
-            .layer(MaxRequestBodySizeLayer::bytes(3))
+            .layer(MaxRequestBodySizeLayer::new(3))
             .layer(BadRequestLayer::new());
         app.oneshot(Request::post("/").body(Body::from("1234")).unwrap()).await.unwrap()
     }

@@ -77,7 +77,7 @@ where
 {
     type Response = Response;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+    type Future = CatchPanicFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -85,26 +85,26 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         if !self.catches {
-            return ResponseFuture { future: Some(self.inner.call(request)), catches: false };
+            return CatchPanicFuture { future: Some(self.inner.call(request)), catches: false };
         }
         // Nothing of the handler is looked at after it panicked.
         let called = catch_unwind(AssertUnwindSafe(|| self.inner.call(request)));
         let future = called.map_err(|panic| events::handler_panicked(panic_message(&*panic))).ok();
-        ResponseFuture { future, catches: true }
+        CatchPanicFuture { future, catches: true }
     }
 }
 
 pin_project_lite::pin_project! {
     /// The future of [`CatchPanic`].
     #[derive(Debug)]
-    pub struct ResponseFuture<F> {
+    pub struct CatchPanicFuture<F> {
         #[pin]
         future: Option<F>,
         catches: bool,
     }
 }
 
-impl<F, R, E> Future for ResponseFuture<F>
+impl<F, R, E> Future for CatchPanicFuture<F>
 where
     F: Future<Output = Result<R, E>>,
     R: IntoResponse,

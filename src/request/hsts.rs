@@ -11,7 +11,7 @@ use tower::{Layer, Service};
 
 use super::RequestScheme;
 use crate::error::{Error, ErrorKind};
-use crate::text::host;
+use crate::text::{host, host_name};
 
 /// Adds a Strict-Transport-Security header to answers over https, unless they have one.
 ///
@@ -92,8 +92,8 @@ impl HstsLayer {
         self
     }
 
-    /// The hosts whose answers do not have the header, instead of those of this machine; names without ports. An
-    /// error if one can be no name.
+    /// The hosts whose answers do not have the header, instead of those of this machine; names without ports. One that
+    /// no request can name (`https://a/`, `a:8080`) is an error.
     pub fn excluded_hosts<I>(mut self, hosts: I) -> Result<Self, Error>
     where
         I: IntoIterator<Item: AsRef<str>>,
@@ -102,13 +102,10 @@ impl HstsLayer {
         hosts.into_iter().try_fold(self, |layer, host| layer.exclude_host(host.as_ref()))
     }
 
-    /// One more host whose answers do not have the header.
+    /// One more host whose answers do not have the header; an error if no request can name it.
     pub fn exclude_host(mut self, host: &str) -> Result<Self, Error> {
-        let name = if host.is_ascii() { Some(host.into()) } else { host::to_ascii(host) };
-        let Some(name) = name else {
-            let message = format!("the host {host:?}, excluded from HSTS, can be no name of a host");
-            return Err(Error::new(ErrorKind::Option, message));
-        };
+        let name = host_name::of_entry(host)
+            .map_err(|why| Error::new(ErrorKind::Option, format!("excluded from HSTS: {why}")))?;
         self.excluded.push(name.into());
         Ok(self)
     }
@@ -127,10 +124,8 @@ impl HstsLayer {
             return false;
         }
         let named = host::of(request.uri(), request.headers());
-        let (name, _) = host::split(&named);
-        let ascii = std::str::from_utf8(&name).ok().filter(|name| !name.is_ascii()).and_then(host::to_ascii);
-        let name = ascii.as_deref().map_or(&*name, str::as_bytes);
-        !self.excluded.iter().any(|excluded| excluded.as_bytes().eq_ignore_ascii_case(name))
+        let name = host_name::of_any_script(&named);
+        !name.is_some_and(|name| self.excluded.iter().any(|excluded| excluded.eq_ignore_ascii_case(&name)))
     }
 }
 
@@ -166,7 +161,7 @@ where
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+    type Future = HstsFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -174,21 +169,21 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let header = self.options.covers(&request).then(|| self.header.clone());
-        ResponseFuture { inner: self.inner.call(request), header }
+        HstsFuture { inner: self.inner.call(request), header }
     }
 }
 
 pin_project_lite::pin_project! {
     /// The future of [`Hsts`].
     #[derive(Debug)]
-    pub struct ResponseFuture<F> {
+    pub struct HstsFuture<F> {
         #[pin]
         inner: F,
         header: Option<HeaderValue>,
     }
 }
 
-impl<F, B, E> Future for ResponseFuture<F>
+impl<F, B, E> Future for HstsFuture<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
 {
@@ -239,7 +234,11 @@ mod tests {
         }
         let layer = layer.excluded_hosts(["a"]).unwrap();
         assert!(header(&layer, Request::get("https://localhost/")).await.is_some());
-        assert!(layer.exclude_host("é..a").unwrap_err().is_option());
+        for (entry, meant) in [("é..a", "one name"), ("https://a/", "\"a\""), ("a:80", "\"a\""), ("*.a", "*")]
+        {
+            let error = layer.clone().exclude_host(entry).unwrap_err();
+            assert!(error.is_option() && error.to_string().contains(meant), "{entry}: {error}");
+        }
     }
 
     #[tokio::test]

@@ -81,12 +81,12 @@ pub use min_response_data_rate::{MinResponseDataRate, MinResponseDataRateLayer};
 pub(crate) use reset::ResetWith;
 pub use reset::{ErrorCode, Reset, ResetLayer, ResetStreams};
 pub use shared::{
-    Around, BodyError, LimitError, NoTls, NotAvailable, NotServedByKestrel, OrAnswer, PathBase,
-    RequestAborted, RequestId, RequestLimits, RequestScheme, ResponseFuture,
+    Around, AroundFuture, BodyError, LimitError, NoTls, NotAvailable, NotServedByKestrel, OrAnswer, PathBase,
+    RequestAborted, RequestId, RequestLimits, RequestScheme,
 };
 pub(crate) use shared::{LimitState, Mark, RequestContext, Stack};
 pub use synchronous_io::{
     BodyReader, BodyWriter, SetSynchronousIo, SynchronousIo, SynchronousIoError, SynchronousIoLayer,
 };
-pub(crate) use trailers::Watched;
+pub(crate) use trailers::BodyWithTrailers;
 pub use trailers::{RequestTrailers, ResponseTrailers, Trailers, TrailersError, TrailersLayer};

@@ -34,9 +34,8 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use axum::body::Body;
 use axum::response::Response;
@@ -46,7 +45,8 @@ use http::{Request, StatusCode, Version};
 use http_body::{Frame, SizeHint};
 use tower::Layer;
 
-use super::shared::around::{Around, Step, is_outermost};
+use super::shared::around::{Around, Step};
+use super::shared::state::ResetSignal;
 use super::{NotAvailable, RequestContext};
 
 /// Lets handlers reset their stream; see the [module](self).
@@ -57,6 +57,13 @@ use super::{NotAvailable, RequestContext};
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct ResetLayer {}
+
+impl ResetLayer {
+    /// Makes the layer; it has no options.
+    pub fn new() -> Self {
+        Self {}
+    }
+}
 
 impl<S> Layer<S> for ResetLayer {
     type Service = ResetStreams<S>;
@@ -82,7 +89,7 @@ impl Step for ResetLayer {
     fn interrupt(is_outermost: &bool, context: &RequestContext, cx: &Context<'_>) -> Option<Response> {
         let signal = context.reset().signal.get().filter(|_| *is_outermost)?;
         match signal.poll(cx) {
-            Poll::Ready(code) => Some(ResetWith(code).into_response(signal)),
+            Poll::Ready(code) => Some(ResetWith(ErrorCode(code)).into_response(signal)),
             Poll::Pending => None,
         }
     }
@@ -90,11 +97,10 @@ impl Step for ResetLayer {
     #[inline]
     fn leave(is_outermost: bool, context: &RequestContext, response: &mut Response) {
         let Some(signal) = context.reset().signal.get().filter(|_| is_outermost) else { return };
-        let code = signal.lock().code;
-        if let Some(code) = code {
-            *response = ResetWith(code).into_response(signal);
+        if let Some(code) = signal.code() {
+            *response = ResetWith(ErrorCode(code)).into_response(signal);
         } else if Arc::strong_count(signal) > 1 {
-            // Somebody beside the slot may still call for a reset.
+            // Somebody beside the context may still call for a reset.
             let body = std::mem::take(response.body_mut());
             *response.body_mut() = Body::new(ResetBody { body, signal: signal.clone() });
         }
@@ -110,12 +116,12 @@ impl Step for ResetLayer {
 ///
 /// See the [module](self).
 #[derive(Clone)]
-pub struct Reset(Arc<Signal>);
+pub struct Reset(Arc<ResetSignal>);
 
 impl Reset {
     fn find(parts: &mut Parts) -> Result<Self, NotAvailable> {
         match parts.extensions.get::<RequestContext>() {
-            Some(context) if context.reset().has_layer.load(Ordering::Relaxed) => {
+            Some(context) if context.reset().has_layer() => {
                 if parts.version < Version::HTTP_2 {
                     return Err(NotAvailable::in_this_version(
                         "HTTP/1 has no streams to reset: abort the connection, or take an `Option<Reset>`",
@@ -130,13 +136,7 @@ impl Reset {
     /// Resets the stream with this code. The connection and its other streams live on. Only the
     /// first call counts.
     pub fn stream(&self, code: impl Into<ErrorCode>) {
-        let mut state = self.0.lock();
-        state.code.get_or_insert(code.into());
-        let waker = state.waker.take();
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        self.0.fire(code.into().0);
     }
 }
 
@@ -144,7 +144,7 @@ extractor!(Reset, NotAvailable);
 
 impl fmt::Debug for Reset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reset").field("code", &self.0.lock().code).finish()
+        f.debug_struct("Reset").field("code", &self.0.code().map(ErrorCode)).finish()
     }
 }
 
@@ -195,49 +195,6 @@ impl From<ErrorCode> for u32 {
     }
 }
 
-/// What the layer and the extractor share about one request.
-#[derive(Default)]
-pub(super) struct Slot {
-    has_layer: AtomicBool,
-    /// Set once the handler has taken a [`Reset`].
-    signal: OnceLock<Arc<Signal>>,
-}
-
-#[derive(Default)]
-struct Signal(Mutex<SignalState>);
-
-#[derive(Default)]
-struct SignalState {
-    code: Option<ErrorCode>,
-    waker: Option<Waker>,
-}
-
-impl Slot {
-    /// Whether this is the outermost layer of its kind around the handler.
-    fn enter(&self) -> bool {
-        is_outermost(&self.has_layer)
-    }
-}
-
-impl Signal {
-    fn lock(&self) -> MutexGuard<'_, SignalState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Ready once the stream is to be reset.
-    fn poll(&self, cx: &Context<'_>) -> Poll<ErrorCode> {
-        let mut state = self.lock();
-        if let Some(code) = state.code {
-            return Poll::Ready(code);
-        }
-        match &mut state.waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            empty => *empty = Some(cx.waker().clone()),
-        }
-        Poll::Pending
-    }
-}
-
 /// An extension of an answer that is not to be sent: the stream is to be reset in its place.
 #[derive(Clone, Copy)]
 pub(crate) struct ResetWith(ErrorCode);
@@ -252,7 +209,7 @@ impl ResetWith {
     }
 
     /// For a server that does not know this extension, a body that fails.
-    fn into_response(self, signal: &Arc<Signal>) -> Response {
+    fn into_response(self, signal: &Arc<ResetSignal>) -> Response {
         let mut response =
             Response::new(Body::new(ResetBody { body: Body::empty(), signal: signal.clone() }));
         *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
@@ -280,7 +237,7 @@ impl std::error::Error for StreamReset {
 /// A body that the handler may still end with a reset.
 struct ResetBody {
     body: Body,
-    signal: Arc<Signal>,
+    signal: Arc<ResetSignal>,
 }
 
 impl http_body::Body for ResetBody {
@@ -292,13 +249,13 @@ impl http_body::Body for ResetBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         match self.signal.poll(cx) {
-            Poll::Ready(code) => Poll::Ready(Some(Err(axum::Error::new(ResetWith(code).error())))),
+            Poll::Ready(code) => Poll::Ready(Some(Err(axum::Error::new(ResetWith(ErrorCode(code)).error())))),
             Poll::Pending => Pin::new(&mut self.body).poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream() && self.signal.lock().code.is_none()
+        self.body.is_end_stream() && self.signal.code().is_none()
     }
 
     fn size_hint(&self) -> SizeHint {

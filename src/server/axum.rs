@@ -4,7 +4,6 @@ use std::fmt;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use ::axum::extract::connect_info::Connected;
@@ -12,10 +11,9 @@ use ::axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::Service;
 
-use super::accept::{accept, follow_certificates};
+use super::accept::Accepting;
 use super::pipeline;
 use super::tracker::Tracker;
 use crate::connection::{BoxIo, Connection, ConnectionInfo};
@@ -31,7 +29,8 @@ impl KestrelListener {
     /// [`Protocols`](crate::Protocols), but for what TLS offers by ALPN. The request layers can be added to the app.
     ///
     /// A handler gets the connection as `ConnectInfo<ConnectionInfo>`, with
-    /// `app.into_make_service_with_connect_info::<ConnectionInfo>()`.
+    /// `app.into_make_service_with_connect_info::<ConnectionInfo>()`. `ConnectInfo<SocketAddr>` is
+    /// there under [`serve`](crate::serve) only: axum gives it for its own listeners.
     ///
     /// # Errors
     ///
@@ -55,21 +54,20 @@ impl KestrelListener {
     /// # Ok(()) }
     /// ```
     pub fn into_axum(self) -> Result<AxumListener, Error> {
-        let runtime = Handle::try_current().map_err(|error| {
+        let _inside = Handle::try_current().map_err(|error| {
             Error::new(ErrorKind::Bind, "into_axum: accepting needs a runtime of tokio; call it inside one")
                 .with_source(error)
         })?;
         let Some(local) = self.local_addrs().into_iter().next() else {
             return Err(Error::new(ErrorKind::Bind, "into_axum: the listener has no socket"));
         };
-        let stop = CancellationToken::new();
+        let mut accepting = Accepting::default();
         let (sender, accepted) = mpsc::channel(1);
         for endpoint in self.into_endpoints() {
             let service = pipeline::handed_over(&endpoint, &sender);
-            follow_certificates(&endpoint, &stop);
-            runtime.spawn(accept(Arc::new(endpoint), service, Tracker::default(), stop.clone()));
+            accepting.start(endpoint, &service, &Tracker::default(), 1);
         }
-        Ok(AxumListener { accepted, local, _stop: stop.drop_guard() })
+        Ok(AxumListener { accepted, local, _accepting: accepting })
     }
 }
 
@@ -82,7 +80,7 @@ impl KestrelListener {
 pub struct AxumListener {
     accepted: mpsc::Receiver<AxumStream>,
     local: BoundAddr,
-    _stop: DropGuard,
+    _accepting: Accepting,
 }
 
 impl Listener for AxumListener {

@@ -3,6 +3,8 @@
 mod accept;
 mod axum;
 mod pipeline;
+mod running;
+mod signals;
 mod tracker;
 
 use std::convert::Infallible;
@@ -15,15 +17,15 @@ use std::time::Duration;
 use ::axum::body::Body;
 use ::axum::response::IntoResponse;
 use http::Request;
-use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 pub use self::axum::{AxumListener, AxumStream};
 use crate::error::Error;
 use crate::http::upgrade::UpgradeLimit;
-use crate::listener::KestrelListener;
+use crate::listener::{IntoListener, KestrelListener};
 use crate::telemetry::events;
-use tracker::Tracker;
+use running::Running;
+use signals::Further;
 
 /// Serves `app`: on `http://localhost:5000` unless given a [listener](Serve::listener), until
 /// Ctrl-C or SIGTERM unless given another [signal](Serve::with_graceful_shutdown).
@@ -36,7 +38,26 @@ use tracker::Tracker;
 /// error in a program without a subscriber) and serves. It returns when the server has shut down,
 /// or with an error if it could not start.
 ///
+/// Of the default signals a second one cuts at once what is still in work, and a third ends the
+/// process, with the exit code 130 or 143, should a handler that blocks hold it up. They are the
+/// server's from the first poll on: a program that goes on after it has to listen for Ctrl-C itself.
+///
+/// # Dropping it
+///
+/// A future that is dropped while it serves (`JoinHandle::abort`, the loser of a `select!`, a
+/// timeout, a `JoinSet`) shuts the server down: its addresses are free when the drop returns, idle
+/// connections end, and what is in work has the [time for the shutdown](Serve::with_shutdown_timeout)
+/// in the background, as long as the runtime lives. Dropped inside a shutdown, it goes on with the
+/// time that was left. Await a [shutdown](Serve::with_graceful_shutdown) where the program ends
+/// after it.
+///
+/// An inherited socket stays open for those who hold it too, and a
+/// [custom listener](crate::Endpoint::custom) is dropped by the next turn of the runtime.
+///
 /// `app` is any `Router` with its state given, or any `Service<Request<Body>>` that does not fail.
+/// It needs no `into_make_service_with_connect_info`: `ConnectInfo<SocketAddr>` works as it is,
+/// wherever the client has an IP address. On a Unix socket it has none, so what serves both asks for
+/// [`ConnectionInfo`](crate::ConnectionInfo).
 ///
 /// # Example
 ///
@@ -48,6 +69,37 @@ use tracker::Tracker;
 ///     let app = Router::new().route("/", get(|| async { "Hello, World!" }));
 ///     kestrel_rs::serve(app).await
 /// }
+/// ```
+///
+/// Handlers of axum know their client as before:
+///
+/// ```
+/// use std::net::SocketAddr;
+/// use axum::{Router, extract::ConnectInfo, routing::get};
+///
+/// async fn whoami(ConnectInfo(client): ConnectInfo<SocketAddr>) -> String {
+///     client.to_string()
+/// }
+/// let server = kestrel_rs::serve(Router::new().route("/", get(whoami)));
+/// # drop(server);
+/// ```
+///
+/// In a task that is ended from outside:
+///
+/// ```
+/// use axum::Router;
+/// use kestrel_rs::KestrelListener;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), kestrel_rs::Error> {
+/// let listener = KestrelListener::bind("http://127.0.0.1:0").await?;
+/// let address = listener.addresses()[0].to_string();
+/// let server = tokio::spawn(kestrel_rs::serve(Router::new()).listener(listener).into_future());
+///
+/// server.abort();
+/// assert!(server.await.is_err());
+/// assert!(KestrelListener::bind(&address).await.is_ok(), "the port is free");
+/// # Ok(()) }
 /// ```
 ///
 /// A router whose state is missing does not compile:
@@ -67,10 +119,12 @@ pub fn serve<S: HttpService>(app: S) -> Serve<S> {
     }
 }
 
-/// What [`serve`] can serve: a `Service<Request<Body>>` that does not fail, can be cloned for each
-/// request, and whose response is anything that axum can make a response of.
+/// What [`serve`] can serve: a `Service<Request<Body>>` that does not fail, can be cloned, and whose
+/// response is anything that axum can make a response of.
 ///
 /// Implemented for every such service, `axum::Router` among them; there is nothing to implement.
+/// It need not be `Sync` (`tower::steer::Steer` and `BoxCloneService` are not): each connection has
+/// a clone of its own, each request over HTTP/2 another.
 ///
 /// # Example
 ///
@@ -88,8 +142,10 @@ pub fn serve<S: HttpService>(app: S) -> Serve<S> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be served",
     label = "neither a `Router` with its state given nor a service for requests that never fails",
+    note = "a `Router` is served as it is, without `.into_make_service()`: `ConnectInfo<SocketAddr>` works without it",
     note = "a `Router` that still needs its state gets it by `.with_state(..)`",
-    note = "another service must be `Service<Request<Body>, Error = Infallible>`, `Clone`, `Send`, `Sync` and `'static`, with a `Send` future and a response that implements `IntoResponse`"
+    note = "a listener is given apart from the app: `serve(app).listener(listener)`",
+    note = "another service must be `Service<Request<Body>, Error = Infallible>`, `Clone`, `Send` and `'static`, with a `Send` future and a response that implements `IntoResponse`"
 )]
 pub trait HttpService:
     Service<
@@ -99,7 +155,6 @@ pub trait HttpService:
         Future: Send + 'static,
     > + Clone
     + Send
-    + Sync
     + 'static
 {
 }
@@ -113,7 +168,6 @@ impl<S> HttpService for S where
             Future: Send + 'static,
         > + Clone
         + Send
-        + Sync
         + 'static
 {
 }
@@ -159,12 +213,13 @@ type Signal = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl<S: HttpService> Serve<S> {
     /// Serves on these endpoints instead of those of `localhost`.
-    pub fn listener(mut self, listener: KestrelListener) -> Self {
-        self.listener = Some(listener);
+    pub fn listener(mut self, listener: impl IntoListener) -> Self {
+        self.listener = Some(listener.into_listener());
         self
     }
 
-    /// Begins the shutdown when `signal` is ready, instead of at Ctrl-C or SIGTERM.
+    /// Begins the shutdown when `signal` is ready, instead of at Ctrl-C or SIGTERM, which are the
+    /// program's then.
     ///
     /// The server stops accepting, closes idle connections at once, lets answers in work be
     /// finished, which say `Connection: close` where their head is not on its way yet, and cuts
@@ -193,11 +248,7 @@ impl<S: HttpService> Serve<S> {
             Some(listener) => listener,
             None => KestrelListener::builder().bind().await?,
         };
-        let signal = match self.signal {
-            Some(signal) => signal,
-            None => Box::pin(interrupted()),
-        };
-        run(listener, self.app, self.default_layers, signal, self.shutdown_timeout).await;
+        run(listener, self.app, self.default_layers, self.signal, self.shutdown_timeout).await;
         Ok(())
     }
 }
@@ -206,15 +257,16 @@ async fn run(
     listener: KestrelListener,
     app: impl HttpService,
     default_layers: bool,
-    signal: Signal,
+    signal: Option<Signal>,
     timeout: Option<Duration>,
 ) {
-    let tracker = Tracker::default();
-    let stop = CancellationToken::new();
-    let accepting = tokio_util::task::TaskTracker::new();
-    for address in listener.addresses() {
-        events::now_listening(&address);
+    // Heard from before anybody knows that the server is there.
+    let first = signal.is_none().then(signals::first);
+    let addresses = listener.addresses();
+    for address in &addresses {
+        events::now_listening(address);
     }
+    let mut server = Running::new(timeout, addresses.len());
     let endpoints = listener.into_endpoints();
     // One count for the server, by the most that any of its endpoints allows.
     let upgrades = endpoints.iter().map(|endpoint| endpoint.limits.max_concurrent_upgraded_connections);
@@ -223,46 +275,17 @@ async fn run(
     for endpoint in endpoints {
         let app = pipeline::requests(app.clone(), &endpoint.limits, default_layers);
         let service = pipeline::connections(&endpoint, &app, &upgrades);
-        accept::follow_certificates(&endpoint, &stop);
-        let endpoint = Arc::new(endpoint);
-        for _ in 0..accept::tasks() {
-            accepting.spawn(accept::accept(endpoint.clone(), service.clone(), tracker.clone(), stop.clone()));
-        }
+        server.accepting.start(endpoint, &service, &server.tracker, accept::tasks());
     }
-    signal.await;
-
-    events::shutting_down(tracker.len());
-    stop.cancel();
-    accepting.close();
-    accepting.wait().await; // the sockets are closed, nothing new comes
-    tracker.close_all();
-    let Some(timeout) = timeout else { return tracker.empty().await };
-    if tokio::time::timeout(timeout, tracker.empty()).await.is_err() {
-        events::connections_cut(tracker.len());
-        tracker.abort_all();
-        // Cut connections end as soon as their tasks run; a task that blocks is not waited for.
-        let _ = tokio::time::timeout(Duration::from_secs(1), tracker.empty()).await;
+    drop(app);
+    if let Some(signal) = signal {
+        signal.await;
     }
-}
-
-/// Ready at Ctrl-C or SIGTERM.
-async fn interrupted() {
-    let interrupt = async {
-        // Where the system gives no handler the program ends as programs do.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => tokio::select! { () = interrupt => {}, _ = terminate.recv() => {} },
-            Err(_) => interrupt.await,
-        }
-    }
-    #[cfg(not(unix))]
-    interrupt.await;
+    let Some(first) = first else { return server.shut_down(Box::pin(std::future::pending())).await };
+    first.await;
+    let Further { second, served } = Further::listen(server.tracker.clone()).await;
+    server.shut_down(second).await;
+    drop(served);
 }
 
 impl<S: HttpService> IntoFuture for Serve<S> {

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tower::ServiceBuilder;
-use tower::util::BoxCloneSyncService;
+use tower::util::BoxCloneService;
 
 use super::HttpService;
 use super::axum::{AxumStream, HandOver};
-use crate::connection::{BoxConnectionService, ConnectionLimitLayer, wrap};
+use crate::connection::{BoxConnectionService, ConnectionLayer, ConnectionLimitLayer};
 use crate::http::upgrade::UpgradeLimit;
 use crate::http::{App, HttpProtocol};
 use crate::limits::Limits;
@@ -26,27 +26,25 @@ pub(super) fn connections<S: App>(
     upgrades: &Arc<UpgradeLimit>,
 ) -> BoxConnectionService {
     let http = HttpProtocol::new(app.clone(), &endpoint.limits, endpoint.protocols, upgrades.clone());
-    around(endpoint, BoxCloneSyncService::new(http))
+    around(endpoint, BoxCloneService::new(http))
 }
 
 /// The same for connections that another server takes.
 pub(super) fn handed_over(endpoint: &BoundEndpoint, to: &mpsc::Sender<AxumStream>) -> BoxConnectionService {
-    around(endpoint, BoxCloneSyncService::new(HandOver(to.clone())))
+    around(endpoint, BoxCloneService::new(HandOver(to.clone())))
 }
 
 fn around(endpoint: &BoundEndpoint, innermost: BoxConnectionService) -> BoxConnectionService {
     let limits = &endpoint.limits;
     let service = endpoint.layers.wrap(innermost);
     match limits.max_concurrent_connections {
-        Some(limit) => wrap(&ConnectionLimitLayer::new(limit), service),
+        Some(limit) => ConnectionLimitLayer::new(limit).wrap(service),
         None => service,
     }
 }
 
 /// What answers requests: the default layers, unless they are not wanted, around the app.
 pub(super) fn requests<S: HttpService>(app: S, limits: &Limits, default_layers: bool) -> impl App + use<S> {
-    let size = limits.max_request_body_size;
-    let size = size.map_or(MaxRequestBodySizeLayer::unlimited(), MaxRequestBodySizeLayer::bytes);
     ServiceBuilder::new()
         .layer(
             Stack::outermost(limits.server_header.then(DefaultHeadersLayer::default))
@@ -55,7 +53,7 @@ pub(super) fn requests<S: HttpService>(app: S, limits: &Limits, default_layers: 
                 .then(TrailersLayer::default())
                 .then(MinResponseDataRateLayer::new(limits.min_response_data_rate))
                 .then(MinRequestBodyDataRateLayer::new(limits.min_request_body_data_rate))
-                .then(size)
+                .then(MaxRequestBodySizeLayer::new(limits.max_request_body_size))
                 .then(SynchronousIoLayer::default())
                 .only_if(default_layers),
         )

@@ -9,16 +9,16 @@ use crate::connection::{ConnectionId, ConnectionInfo};
 
 /// Knows each live connection, so that a shutdown can tell them, wait for them, and cut them.
 #[derive(Clone, Default)]
-pub(crate) struct Tracker(Arc<Inner>);
+pub(crate) struct Tracker(Arc<TrackerState>);
 
 #[derive(Default)]
-struct Inner {
-    state: Mutex<State>,
+struct TrackerState {
+    state: Mutex<LiveConnections>,
     empty: Notify,
 }
 
 #[derive(Default)]
-struct State {
+struct LiveConnections {
     live: HashMap<ConnectionId, ConnectionInfo>,
     closing: bool,
 }
@@ -68,7 +68,7 @@ impl Tracker {
         self.lock().live.values().cloned().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, LiveConnections> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

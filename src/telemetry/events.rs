@@ -59,12 +59,6 @@ pub(crate) fn http_over_tls_port(connection: &dyn About) {
     tracing::debug!(target: "kestrel_rs::connections", id = %connection.id(), endpoint = connection.endpoint(), "plain HTTP on an https endpoint");
 }
 
-/// A name that no client's can be equal to.
-#[cfg(feature = "tls")]
-pub(crate) fn server_name_in_punycode(name: &str) {
-    tracing::warn!(target: "kestrel_rs::tls", name, "server names are compared in Unicode: this one, in punycode, matches nothing; write it in Unicode");
-}
-
 /// The client took its answer too slowly and was cut.
 pub(crate) fn response_too_slow(connection: &dyn About) {
     tracing::debug!(target: "kestrel_rs::connections", id = %connection.id(), endpoint = connection.endpoint(), "response slower than the minimum data rate");
@@ -78,18 +72,32 @@ pub(crate) fn accept_failed(endpoint: &str, error: &io::Error) {
 /// The server is ready.
 pub(crate) fn now_listening(endpoint: &dyn Display) {
     tracing::info!(target: "kestrel_rs", "now listening on {endpoint}");
-    if !tracing::dispatcher::has_been_set() {
-        // Nobody listens to events, and whoever runs their first program should not wonder.
-        #[expect(clippy::print_stderr, reason = "the program has no log")]
-        {
-            eprintln!("now listening on {endpoint}");
-        }
+    say(format_args!("now listening on {endpoint}"));
+}
+
+/// The server stops; it is said where its addresses were.
+pub(crate) fn shutting_down(connections: usize, addresses: usize) {
+    tracing::info!(target: "kestrel_rs", connections, "shutting down");
+    if addresses > 0 {
+        say(format_args!("shutting down"));
     }
 }
 
-/// The server stops.
-pub(crate) fn shutting_down(connections: usize) {
-    tracing::info!(target: "kestrel_rs", connections, "shutting down");
+/// Somebody has asked for the end three times.
+pub(crate) fn exiting() {
+    tracing::warn!(target: "kestrel_rs", "a third signal: the process ends");
+    say(format_args!("a third signal: the process ends"));
+}
+
+/// On standard error, where nobody listens to events: whoever runs their first program should not
+/// wonder.
+fn say(text: std::fmt::Arguments<'_>) {
+    if !tracing::dispatcher::has_been_set() {
+        #[expect(clippy::print_stderr, reason = "the program has no log")]
+        {
+            eprintln!("{text}");
+        }
+    }
 }
 
 /// The time for the shutdown was over before all connections were.
@@ -100,6 +108,11 @@ pub(crate) fn connections_cut(connections: usize) {
 /// `localhost` listens on one of its two addresses only.
 pub(crate) fn loopback_unavailable(endpoint: &dyn Display, missing: SocketAddr, error: &io::Error) {
     tracing::info!(target: "kestrel_rs::listener", %endpoint, %missing, %error, "cannot listen on one of the loopback addresses");
+}
+
+/// An endpoint was given a name that looks like a place to listen, or like a filter.
+pub(crate) fn host_name_restricts_nothing(host: &str, port: u16) {
+    tracing::warn!(target: "kestrel_rs::listener", ?host, port, "a host name in an endpoint restricts nothing: it listens on every address of the machine; write * if that is meant, or an IP address, and filter hosts with `HostFilteringLayer`");
 }
 
 /// Every address means every IPv4 address here.
@@ -203,6 +216,18 @@ pub(crate) fn certificates_unrelated(certificate: &dyn Display, count: usize) {
 #[cfg(feature = "tls")]
 pub(crate) fn certificate_reloaded(certificate: &dyn std::fmt::Debug) {
     tracing::info!(target: "kestrel_rs::tls", ?certificate, "certificate changed; new connections get the new one");
+}
+
+/// The file of the authorities for client certificates changed, and is in use.
+#[cfg(feature = "tls")]
+pub(crate) fn authorities_reloaded(path: &Path) {
+    tracing::info!(target: "kestrel_rs::tls", path = %path.display(), "authorities for client certificates changed; new connections are verified by the new ones");
+}
+
+/// The file of the authorities for client certificates changed and cannot be used as it is.
+#[cfg(feature = "tls")]
+pub(crate) fn authorities_not_reloaded(error: &dyn std::fmt::Debug) {
+    tracing::warn!(target: "kestrel_rs::tls", ?error, "the file of the authorities for client certificates changed, but cannot be used; going on with those loaded before");
 }
 
 /// The files of a certificate changed and cannot be used as they are.

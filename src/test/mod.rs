@@ -42,10 +42,8 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tower::{Layer, Service};
 
-use crate::connection::{BoxConnectionService, Connection, ConnectionInfo};
-use crate::error::BoxError;
+use crate::connection::{ConnectionInfo, ConnectionLayer};
 use crate::limits::Limits;
 use crate::listener::{BoundEndpoint, Endpoint, KestrelListener};
 use crate::protocols::Protocols;
@@ -82,7 +80,7 @@ pub struct TestServer {
 /// # drop(server); }
 /// ```
 #[derive(Debug)]
-pub struct Builder<S> {
+pub struct TestServerBuilder<S> {
     app: S,
     limits: Limits,
     protocols: Protocols,
@@ -98,8 +96,8 @@ impl TestServer {
     }
 
     /// Serves `app` with other options.
-    pub fn builder<S: HttpService>(app: S) -> Builder<S> {
-        Builder {
+    pub fn builder<S: HttpService>(app: S) -> TestServerBuilder<S> {
+        TestServerBuilder {
             app,
             limits: Limits::default(),
             protocols: Protocols::default(),
@@ -155,7 +153,7 @@ impl TestServer {
     }
 }
 
-impl<S: HttpService> Builder<S> {
+impl<S: HttpService> TestServerBuilder<S> {
     /// The limits; see [`Limits`] for the defaults.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -170,15 +168,7 @@ impl<S: HttpService> Builder<S> {
 
     /// Puts a layer around the connection service, inside those added before, as
     /// [`Endpoint::layer`](crate::Endpoint::layer) does.
-    pub fn layer<L>(mut self, layer: L) -> Self
-    where
-        L: Layer<BoxConnectionService> + Send + Sync + 'static,
-        L::Service: Service<Connection, Response = (), Error: Into<BoxError>, Future: Send + 'static>
-            + Clone
-            + Send
-            + Sync
-            + 'static,
-    {
+    pub fn layer(mut self, layer: impl ConnectionLayer) -> Self {
         self.endpoint = self.endpoint.layer(layer);
         self
     }
@@ -225,7 +215,7 @@ impl<S: HttpService> Builder<S> {
     }
 }
 
-impl Builder<Router> {
+impl TestServerBuilder<Router> {
     /// Starts `axum::serve` on [`KestrelListener::into_axum`] instead. The time for the shutdown
     /// and the default layers are not part of that. Call it inside a runtime.
     ///
@@ -257,7 +247,7 @@ fn listener(limits: &Limits, endpoint: Endpoint, protocols: Protocols) -> (Memor
         protocols,
         layers,
         #[cfg(feature = "tls")]
-        certificates: endpoint.certificates(),
+        followed: endpoint.followed(),
     };
     (connector, KestrelListener::in_memory(endpoint))
 }

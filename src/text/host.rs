@@ -1,4 +1,4 @@
-//! The host that a request names, taken apart as ASP.NET Core does.
+//! The host that a request names.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,6 @@ use http::header::HOST;
 use http::{HeaderMap, Uri};
 use idna::AsciiDenyList;
 use idna::uts46::{DnsLength, Hyphens, Uts46};
-use memchr::memchr;
 
 use super::lines::joined;
 
@@ -26,21 +25,6 @@ pub(crate) fn of_header(headers: &HeaderMap) -> Cow<'_, [u8]> {
 
 fn without_userinfo(authority: &str) -> &str {
     authority.rsplit_once('@').map_or(authority, |(_, host)| host)
-}
-
-/// The name, with its brackets, and what stands after the colon. An IPv6 address without brackets gets them.
-pub(crate) fn split(host: &[u8]) -> (Cow<'_, [u8]>, &[u8]) {
-    if let Some(end) = memchr(b']', host) {
-        let port = host[end + 1..].strip_prefix(b":").unwrap_or_default();
-        return (Cow::Borrowed(&host[..=end]), port);
-    }
-    match memchr(b':', host) {
-        None => (Cow::Borrowed(host), b""),
-        Some(colon) if memchr(b':', &host[colon + 1..]).is_some() => {
-            (Cow::Owned([&b"["[..], host, b"]"].concat()), b"")
-        }
-        Some(colon) => (Cow::Borrowed(&host[..colon]), &host[colon + 1..]),
-    }
 }
 
 /// Kestrel's grammar of a Host that is not empty: looser than RFC 3986 for names, no range for ports.
@@ -90,28 +74,6 @@ pub(crate) fn to_ascii(name: &str) -> Option<Cow<'_, str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn takes_a_host_apart() {
-        for (host, name, port) in [
-            ("", "", ""),
-            ("a", "a", ""),
-            ("a:", "a", ""),
-            ("a:80", "a", "80"),
-            (":80", "", "80"),
-            ("a:b", "a", "b"),
-            ("a:1:2", "[a:1:2]", ""),
-            ("::1", "[::1]", ""),
-            ("[::1]", "[::1]", ""),
-            ("[::1]:80", "[::1]", "80"),
-            ("[::1]80", "[::1]", ""),
-            ("::1]", "::1]", ""),
-            ("[::1", "[[::1]", ""),
-        ] {
-            let (found, found_port) = split(host.as_bytes());
-            assert_eq!((&*found, found_port), (name.as_bytes(), port.as_bytes()), "{host}");
-        }
-    }
 
     #[test]
     fn judges_like_kestrel() {

@@ -2,6 +2,7 @@
 
 pub(crate) mod date;
 pub(crate) mod host;
+pub(crate) mod host_name;
 mod inet_aton;
 pub(crate) mod lines;
 pub(crate) mod octets;

@@ -9,20 +9,21 @@ use rustls::sign::CertifiedKey;
 use rustls::{CipherSuite, ServerConfig, SupportedProtocolVersion};
 
 use super::Certificate;
+use super::client::ClientRules;
 use super::names::NameTable;
-use super::options::{Selector, Source, TlsOptions};
 use super::server_name::Settings;
 use crate::connection::TlsVersion;
 use crate::error::{Error, ErrorKind};
 use crate::protocols::Protocols;
-use crate::telemetry::events;
 
 /// All configurations of an endpoint.
 #[derive(Debug)]
 pub(super) struct Configs {
-    names: NameTable<Config>,
+    pub(super) names: NameTable<Config>,
     /// For names that are not in the table.
-    other: Option<Config>,
+    pub(super) other: Option<Config>,
+    /// Some names have other rules for client certificates than others.
+    pub(super) has_different_rules: bool,
 }
 
 /// The configuration for one entry. Each has its own sessions and ticket keys: what was agreed
@@ -30,68 +31,14 @@ pub(super) struct Configs {
 #[derive(Clone)]
 pub(super) struct Config {
     pub(super) rustls: Arc<ServerConfig>,
-    selector: Option<Selector>,
+    pub(super) selector: Option<Selector>,
     /// What verifies client certificates; `None` if that is the business of an expert.
     pub(super) verifier: Option<Arc<dyn ClientCertVerifier>>,
     pub(super) protocols: Protocols,
+    pub(super) rules: ClientRules,
 }
 
 impl Configs {
-    pub(super) fn new(options: &TlsOptions, protocols: Protocols) -> Result<Self, Error> {
-        options.check_timeout()?;
-        let own = match &options.source {
-            Source::Certificate(certificate) => Some(Signer::Certificate(certificate.clone())),
-            Source::Selector(selector) => Some(Signer::Selector(selector.clone())),
-            Source::Names | Source::Rustls(_) => None,
-            Source::Resolver(_) => {
-                return Err(Error::new(ErrorKind::Option, "options that a resolver gives cannot have one"));
-            }
-        };
-        if matches!(options.source, Source::Names) && options.names.is_empty() {
-            let what = "there is no certificate; add a server name with one";
-            return Err(Error::new(ErrorKind::Option, what));
-        }
-        let build = |signer: &Signer, settings: &Settings| {
-            Config::new(signer, settings, options.resumption, settings.protocols.unwrap_or(protocols))
-        };
-        let mut entries = Vec::with_capacity(options.names.len());
-        for (name, entry) in &options.names {
-            let wrong = |what: &dyn std::fmt::Display| {
-                Error::new(ErrorKind::Option, format!("server name {name:?}: {what}"))
-            };
-            if name.is_empty() {
-                return Err(wrong(&"a name cannot be empty; `*` is for every client"));
-            }
-            if name
-                .split('.')
-                .any(|label| label.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("xn--")))
-            {
-                events::server_name_in_punycode(name);
-            }
-            let signer = match (&entry.certificate, &own) {
-                (Some(certificate), _) => &Signer::Certificate(certificate.clone()),
-                (None, Some(own)) => own,
-                (None, None) => {
-                    return Err(wrong(&"it has no certificate, and neither has the endpoint"));
-                }
-            };
-            let settings = entry.settings.within(&options.all);
-            entries.push((name.clone(), build(signer, &settings).map_err(|error| wrong(&error))?));
-        }
-        let other = match (&options.source, &own) {
-            _ if options.refuse_unknown_names => None,
-            (Source::Rustls(config), _) => Some(Config {
-                rustls: Arc::clone(config),
-                selector: None,
-                verifier: None,
-                protocols: options.all.protocols.unwrap_or(protocols),
-            }),
-            (_, Some(own)) => Some(build(own, &options.all)?),
-            (_, None) => None,
-        };
-        Ok(Self { names: NameTable::new(entries), other })
-    }
-
     /// The configuration for a client that asks for this name.
     pub(super) fn find(&self, name: Option<&str>) -> Option<&Config> {
         self.names.find(name).or(self.other.as_ref())
@@ -99,18 +46,19 @@ impl Configs {
 }
 
 impl Config {
-    fn new(
+    pub(super) fn new(
         signer: &Signer,
         settings: &Settings,
         resumption: bool,
         protocols: Protocols,
     ) -> Result<Self, Error> {
-        let provider = Arc::new(provider(settings.cipher_suites.as_deref()));
+        let provider = Arc::new(provider(settings.cipher_suites.as_deref())?);
         let failed = |error: rustls::Error| {
             Error::new(ErrorKind::Option, "rustls refuses these options").with_source(error)
         };
         let trust = settings.client_trust.clone().unwrap_or_default();
-        let verifier = trust.verifier(settings.client_certificates.unwrap_or_default(), &provider)?;
+        let mode = settings.client_certificates.unwrap_or_default();
+        let verifier = trust.verifier(mode, &provider)?;
         let (resolver, selector): (Arc<dyn ResolvesServerCert>, _) = match signer {
             Signer::Certificate(certificate) => (Arc::new(Current(certificate.clone())), None),
             Signer::Selector(selector) => (Arc::new(Nothing), Some(selector.clone())),
@@ -124,7 +72,7 @@ impl Config {
             config.alpn_protocols.push(b"h2".to_vec());
         }
         if protocols.contains(Protocols::HTTP1) {
-            config.alpn_protocols.push(b"http/1.1".to_vec());
+            config.alpn_protocols.extend([b"http/1.1".to_vec(), b"http/1.0".to_vec()]);
         }
         if resumption {
             config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
@@ -133,7 +81,8 @@ impl Config {
             config.session_storage = Arc::new(NoServerSessionStorage {});
             config.send_tls13_tickets = 0;
         }
-        Ok(Self { rustls: Arc::new(config), selector, verifier: Some(verifier), protocols })
+        let rules = ClientRules::Ours(mode, trust);
+        Ok(Self { rustls: Arc::new(config), selector, verifier: Some(verifier), protocols, rules })
     }
 
     /// The same with the certificate that the selector has for this name; `None` if it has none.
@@ -154,10 +103,13 @@ impl std::fmt::Debug for Config {
     }
 }
 
+/// Gives the certificate for a name.
+pub(super) type Selector = Arc<dyn Fn(Option<&str>) -> Option<Certificate> + Send + Sync>;
+
 /// How many sessions of clients that take no ticket are remembered: some 1 KiB each.
 const SESSIONS: usize = 1024;
 
-enum Signer {
+pub(super) enum Signer {
     Certificate(Certificate),
     Selector(Selector),
 }
@@ -182,12 +134,32 @@ impl ResolvesServerCert for Nothing {
     }
 }
 
-fn provider(cipher_suites: Option<&[String]>) -> CryptoProvider {
+/// Whether rustls has what the settings ask for.
+pub(super) fn check(settings: &Settings) -> Result<(), Error> {
+    provider(settings.cipher_suites.as_deref())?;
+    versions(settings.versions.as_deref())?;
+    Ok(())
+}
+
+fn provider(cipher_suites: Option<&[String]>) -> Result<CryptoProvider, Error> {
     let mut provider = aws_lc_rs::default_provider();
-    if let Some(names) = cipher_suites {
-        provider.cipher_suites.retain(|suite| names.contains(&name_of(suite.suite())));
+    let Some(names) = cipher_suites else { return Ok(provider) };
+    let known: Vec<_> = provider.cipher_suites.iter().map(|suite| name_of(suite.suite())).collect();
+    let known = known.join(", ");
+    if names.is_empty() {
+        return Err(Error::new(
+            ErrorKind::Option,
+            format!("cipher_suites: there is none; give some of {known}"),
+        ));
     }
-    provider
+    for name in names {
+        if !provider.cipher_suites.iter().any(|suite| name_of(suite.suite()) == *name) {
+            let what = format!("cipher_suites: {name:?} is not one of {known}");
+            return Err(Error::new(ErrorKind::Option, what));
+        }
+    }
+    provider.cipher_suites.retain(|suite| names.contains(&name_of(suite.suite())));
+    Ok(provider)
 }
 
 fn versions(versions: Option<&[TlsVersion]>) -> Result<Vec<&'static SupportedProtocolVersion>, Error> {
@@ -209,13 +181,4 @@ pub(super) fn name_of(suite: CipherSuite) -> String {
         Some(rest) => format!("TLS_{rest}"),
         None => name,
     }
-}
-
-pub(super) fn is_cipher_suite(name: &str) -> Result<(), Error> {
-    let known: Vec<_> = aws_lc_rs::ALL_CIPHER_SUITES.iter().map(|suite| name_of(suite.suite())).collect();
-    if known.iter().any(|known| known == name) {
-        return Ok(());
-    }
-    let what = format!("cipher_suites: {name:?} is not one of {}", known.join(", "));
-    Err(Error::new(ErrorKind::Option, what))
 }

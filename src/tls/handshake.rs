@@ -9,27 +9,31 @@ use std::time::Duration;
 use rustls::server::{Accepted, AcceptedAlert, Acceptor};
 use rustls::{HandshakeKind, PeerMisbehaved, ProtocolVersion};
 use rustls_pki_types::UnixTime;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio_rustls::StartHandshake;
 use tokio_rustls::server::TlsStream;
 
 use super::ClientHello;
 use super::config::{Config, Configs, name_of};
+use super::farewell::refuse;
 use super::hello::length_of_records;
-use super::layer::Shared;
-use super::options::Source;
+use super::host_rules::{ByResolver, ByTable};
+use super::options::TlsSource;
+use super::setup::TlsSetup;
 use super::wrong_protocol;
-use crate::connection::{BoxIo, Connection, ConnectionInfo, TlsInfo, TlsInfoInner, TlsVersion};
+use crate::connection::{
+    BoxIo, Connection, ConnectionInfo, HostRules, TlsFacts, TlsInfo, TlsVersion, WeakConnection,
+};
 use crate::error::BoxError;
 use crate::protocols::Protocols;
 use crate::telemetry::events;
 
 /// Shakes hands. `None` if that came to nothing, of which the log and, where there is something to
 /// say, the client know.
-pub(super) async fn handshake(shared: Arc<Shared>, connection: Connection) -> Option<Connection> {
+pub(super) async fn handshake(setup: Arc<TlsSetup>, connection: Connection) -> Option<Connection> {
     let (io, info) = connection.into_parts();
-    let mut agreed = pin!(agree(&shared, io, &info));
-    let mut timeout = pin!(sleep(shared.options.handshake_timeout));
+    let mut agreed = pin!(agree(&setup, io, &info));
+    let mut timeout = pin!(sleep(setup.options.handshake_timeout));
     let mut closing = pin!(info.close_requested());
     let result = std::future::poll_fn(|cx| {
         if let Poll::Ready(result) = agreed.as_mut().poll(cx) {
@@ -61,8 +65,12 @@ async fn sleep(time: Option<Duration>) {
     }
 }
 
-async fn agree(shared: &Shared, mut io: BoxIo, info: &ConnectionInfo) -> Result<Option<BoxIo>, BoxError> {
-    let accepted = match hear(shared, &mut io, info).await? {
+async fn agree(
+    setup: &Arc<TlsSetup>,
+    mut io: BoxIo,
+    info: &ConnectionInfo,
+) -> Result<Option<BoxIo>, BoxError> {
+    let accepted = match hear(setup, &mut io, info).await? {
         Heard::Hello(accepted) => *accepted,
         Heard::Refused(error, alert) => {
             refuse(&mut io, &alert).await;
@@ -70,11 +78,11 @@ async fn agree(shared: &Shared, mut io: BoxIo, info: &ConnectionInfo) -> Result<
         }
         Heard::PlainHttp(read) => {
             events::http_over_tls_port(info);
-            wrong_protocol::answer(&mut io, read, shared.options.plain_http).await?;
+            wrong_protocol::answer(&mut io, read, setup.options.plain_http).await?;
             return Ok(None);
         }
     };
-    let config = match choose(shared, info, &accepted).await {
+    let (config, host_rules) = match choose(setup, info, &accepted).await {
         Ok(chosen) => chosen,
         Err(error) => {
             refuse(&mut io, &UNRECOGNIZED_NAME).await;
@@ -88,7 +96,7 @@ async fn agree(shared: &Shared, mut io: BoxIo, info: &ConnectionInfo) -> Result<
                 refuse(&mut BoxIo::new(stream), &[]).await;
                 return Err(error.into());
             }
-            info.set_tls(describe(&stream, config.protocols));
+            info.set_tls(describe(&stream, config.protocols, host_rules));
             Ok(Some(BoxIo::new(stream)))
         }
         Err((error, mut io)) => {
@@ -107,7 +115,7 @@ enum Heard {
 }
 
 /// Reads the `ClientHello`.
-async fn hear(shared: &Shared, io: &mut BoxIo, info: &ConnectionInfo) -> Result<Heard, BoxError> {
+async fn hear(setup: &TlsSetup, io: &mut BoxIo, info: &ConnectionInfo) -> Result<Heard, BoxError> {
     let mut acceptor = Acceptor::default();
     let mut wire = Vec::new();
     let mut buf = [0; CHUNK];
@@ -121,7 +129,7 @@ async fn hear(shared: &Shared, io: &mut BoxIo, info: &ConnectionInfo) -> Result<
         if std::mem::take(&mut first) && buf[0].is_ascii_alphabetic() {
             return Ok(Heard::PlainHttp(buf[..n].to_vec()));
         }
-        if shared.options.hello_callback.is_some() || wire.len() < VERSION.end {
+        if setup.options.hello_callback.is_some() || wire.len() < VERSION.end {
             wire.extend_from_slice(&buf[..n]);
         }
         let mut unread = &buf[..n];
@@ -131,7 +139,7 @@ async fn hear(shared: &Shared, io: &mut BoxIo, info: &ConnectionInfo) -> Result<
         match acceptor.accept() {
             Ok(None) => {}
             Ok(Some(accepted)) => {
-                if let Some(callback) = &shared.options.hello_callback {
+                if let Some(callback) = &setup.options.hello_callback {
                     callback(info, &wire[..length_of_records(&wire)]);
                 }
                 return Ok(Heard::Hello(Box::new(accepted)));
@@ -159,8 +167,12 @@ fn alert_for(error: &rustls::Error, mut alert: AcceptedAlert, wire: &[u8]) -> io
     Ok(octets)
 }
 
-/// The configuration for this client. An error refuses it by its name.
-async fn choose(shared: &Shared, info: &ConnectionInfo, accepted: &Accepted) -> Result<Config, BoxError> {
+/// The configuration for this client, and what judges the hosts that it asks for later. An error refuses it by its name.
+async fn choose(
+    setup: &Arc<TlsSetup>,
+    info: &ConnectionInfo,
+    accepted: &Accepted,
+) -> Result<(Config, Option<Arc<dyn HostRules>>), BoxError> {
     let hello = ClientHello::new(info, &accepted.client_hello());
     let name = hello.server_name().map(str::to_owned);
     let found = |configs: &Configs| -> Result<_, BoxError> {
@@ -170,34 +182,30 @@ async fn choose(shared: &Shared, info: &ConnectionInfo, accepted: &Accepted) -> 
         })?;
         Ok(config.for_name(name.as_deref()).ok_or("the selector has no certificate")?)
     };
-    match (&shared.options.source, &shared.configs) {
-        (Source::Resolver(resolve), _) => {
+    match (&setup.options.source, &setup.configs) {
+        (TlsSource::Resolver(resolve), _) => {
+            let offers = hello.offers();
             let options = resolve(hello).await?;
-            found(&*options.configs(shared.protocols)?)
+            let config = found(&*setup.configs_of(&options)?)?;
+            let host_rules = ByResolver {
+                setup: Arc::clone(setup),
+                resolve: resolve.clone(),
+                connection: WeakConnection::of(info),
+                server_name: name,
+                offers,
+                rules: config.rules.clone(),
+                last: Arc::default(),
+            };
+            Ok((config, Some(Arc::new(host_rules))))
         }
-        (_, Some(configs)) => found(configs),
+        (_, Some(configs)) => {
+            let config = found(configs)?;
+            let by_table = || ByTable { configs: Arc::clone(configs), rules: config.rules.clone() };
+            let host_rules = configs.has_different_rules.then(|| Arc::new(by_table()) as Arc<dyn HostRules>);
+            Ok((config, host_rules))
+        }
         (_, None) => Err("there is no configuration".into()),
     }
-}
-
-/// Says why, and lets the client hear it before the socket closes: what it has sent and nobody
-/// reads would make that a reset, which throws away what is on its way to it.
-pub(super) async fn refuse(io: &mut BoxIo, last_words: &[u8]) {
-    let farewell = async {
-        io.write_all(last_words).await?;
-        io.shutdown().await?;
-        let mut left = UNREAD;
-        let mut buf = [0; CHUNK];
-        while left > 0 {
-            match io.read(&mut buf).await? {
-                0 => break,
-                n => left = left.saturating_sub(n),
-            }
-        }
-        io::Result::Ok(())
-    };
-    // Whether it hears it is up to the client.
-    let _ = tokio::time::timeout(FAREWELL, farewell).await;
 }
 
 /// rustls takes the client's certificate of a resumed session as it was: by now it may have expired,
@@ -213,7 +221,11 @@ fn verify_again(stream: &TlsStream<BoxIo>, config: &Config) -> Result<(), rustls
     Ok(())
 }
 
-fn describe(stream: &TlsStream<BoxIo>, protocols: Protocols) -> TlsInfo {
+fn describe(
+    stream: &TlsStream<BoxIo>,
+    protocols: Protocols,
+    host_rules: Option<Arc<dyn HostRules>>,
+) -> TlsInfo {
     let (_, session) = stream.get_ref();
     let version = match session.protocol_version() {
         Some(ProtocolVersion::TLSv1_2) => TlsVersion::Tls12,
@@ -221,7 +233,7 @@ fn describe(stream: &TlsStream<BoxIo>, protocols: Protocols) -> TlsInfo {
     };
     let suite = session.negotiated_cipher_suite().map(|suite| suite.suite());
     let certificates = session.peer_certificates().unwrap_or_default();
-    TlsInfo::new(TlsInfoInner {
+    TlsInfo::new(TlsFacts {
         version,
         cipher_suite: suite.map_or_else(Default::default, |suite| (u16::from(suite), name_of(suite))),
         server_name: session.server_name().map(str::to_owned),
@@ -229,15 +241,12 @@ fn describe(stream: &TlsStream<BoxIo>, protocols: Protocols) -> TlsInfo {
         peer_certificates: certificates.iter().map(|certificate| certificate.to_vec()).collect(),
         resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
         protocols,
+        host_rules,
     })
 }
 
 /// Most hellos fit in it.
 const CHUNK: usize = 2048;
-
-/// How long, and for how many octets, a refused client is listened to so that it can read why.
-const FAREWELL: Duration = Duration::from_secs(1);
-const UNREAD: usize = 256 * 1024;
 
 /// Where the version stands in a `ClientHello` whose head is in one record.
 const VERSION: std::ops::Range<usize> = 9..11;

@@ -9,11 +9,10 @@ use std::task::{Context, Poll, ready};
 use tower::{Layer, Service};
 
 use super::TlsOptions;
-use super::config::Configs;
 use super::handshake::handshake;
-use super::options::Source;
-use crate::connection::Connection;
-use crate::error::{Error, ErrorKind};
+use super::setup::TlsSetup;
+use crate::connection::{Connection, ConnectionService};
+use crate::error::Error;
 use crate::protocols::Protocols;
 
 /// Speaks TLS with the client; what comes after sees what is inside.
@@ -40,39 +39,21 @@ use crate::protocols::Protocols;
 /// ```
 #[derive(Clone, Debug)]
 pub struct TlsLayer {
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) options: TlsOptions,
-    /// `None` if a resolver makes them.
-    pub(super) configs: Option<Configs>,
-    /// Those of the endpoint.
-    pub(super) protocols: Protocols,
+    setup: Arc<TlsSetup>,
 }
 
 impl TlsLayer {
     /// With these options; `protocols` are offered by ALPN where the options do not say others.
     pub fn new(options: TlsOptions, protocols: Protocols) -> Result<Self, Error> {
-        options.check_timeout()?;
-        let configs = match options.source {
-            Source::Resolver(_) if !options.names.is_empty() => {
-                let what = "a resolver decides for every name; add names to the options that it gives";
-                return Err(Error::new(ErrorKind::Option, what));
-            }
-            Source::Resolver(_) => None,
-            _ => Some(Configs::new(&options, protocols)?),
-        };
-        Ok(Self { shared: Arc::new(Shared { options, configs, protocols }) })
+        Ok(Self { setup: Arc::new(TlsSetup::new(options, protocols)?) })
     }
 }
 
-impl<S> Layer<S> for TlsLayer {
+impl<S: ConnectionService> Layer<S> for TlsLayer {
     type Service = Tls<S>;
 
     fn layer(&self, inner: S) -> Tls<S> {
-        Tls { inner, shared: Arc::clone(&self.shared) }
+        Tls { inner, setup: Arc::clone(&self.setup) }
     }
 }
 
@@ -84,7 +65,7 @@ impl<S> Layer<S> for TlsLayer {
 #[derive(Clone, Debug)]
 pub struct Tls<S> {
     inner: S,
-    shared: Arc<Shared>,
+    setup: Arc<TlsSetup>,
 }
 
 impl<S> Service<Connection> for Tls<S>
@@ -103,8 +84,8 @@ where
         // The service that is ready is used, a fresh clone stays.
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
-        let handshake = Box::pin(handshake(Arc::clone(&self.shared), connection));
-        TlsFuture { state: State::Handshake { handshake, inner } }
+        let handshake = Box::pin(handshake(Arc::clone(&self.setup), connection));
+        TlsFuture { state: TlsState::Handshake { handshake, inner } }
     }
 }
 
@@ -112,13 +93,13 @@ pin_project_lite::pin_project! {
     /// The future of [`Tls`].
     pub struct TlsFuture<S: Service<Connection>> {
         #[pin]
-        state: State<S, S::Future>,
+        state: TlsState<S, S::Future>,
     }
 }
 
 pin_project_lite::pin_project! {
-    #[project = StateProjection]
-    enum State<S, F> {
+    #[project = TlsStateProjection]
+    enum TlsState<S, F> {
         // In a box, which is gone when the handshake is: the connection may live for long.
         Handshake { handshake: Pin<Box<dyn Future<Output = Option<Connection>> + Send>>, inner: S },
         Served { #[pin] future: F },
@@ -135,14 +116,14 @@ where
         let mut state = self.project().state;
         loop {
             match state.as_mut().project() {
-                StateProjection::Handshake { handshake, inner } => {
+                TlsStateProjection::Handshake { handshake, inner } => {
                     let Some(connection) = ready!(handshake.as_mut().poll(cx)) else {
                         return Poll::Ready(Ok(()));
                     };
                     let future = inner.call(connection);
-                    state.set(State::Served { future });
+                    state.set(TlsState::Served { future });
                 }
-                StateProjection::Served { future } => return future.poll(cx),
+                TlsStateProjection::Served { future } => return future.poll(cx),
             }
         }
     }

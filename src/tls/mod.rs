@@ -27,17 +27,21 @@
 //! none of them. A client that asks for a name that no host can have (`-a.example.org`, `a b`) is
 //! refused by rustls even where there is an entry `*`; Kestrel serves it.
 
+mod authorities;
 mod certificate;
 mod client;
 mod config;
 mod development;
+mod farewell;
 mod handshake;
 mod hello;
+mod host_rules;
 mod layer;
 mod names;
 mod options;
 mod reload;
 mod server_name;
+mod setup;
 #[cfg(test)]
 mod test_log;
 mod wrong_protocol;
@@ -49,4 +53,5 @@ pub use development::{DevelopmentCertificate, create_development_certificate};
 pub use hello::ClientHello;
 pub use layer::{Tls, TlsFuture, TlsLayer};
 pub use options::TlsOptions;
+pub(crate) use reload::Followed;
 pub use server_name::ServerName;

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustls::ServerConfig;
 
-use super::config::{Configs, is_cipher_suite};
+use super::config::{self, Configs, Selector};
+use super::reload::Followed;
 use super::server_name::{ServerName, Settings};
 use super::wrong_protocol::PlainHttp;
 use super::{Certificate, ClientCertificates, ClientHello, ClientTrust};
@@ -36,7 +37,8 @@ use crate::protocols::Protocols;
 /// The end of a connection is announced (`close_notify`), and a refusal in the handshake says why
 /// (an alert). The certificate given to [`new`](Self::new) serves every name that no other entry
 /// is for, unless [`refuse_unknown_names`](Self::refuse_unknown_names) is set. A session is never
-/// resumed under other rules for client certificates.
+/// resumed under other rules for client certificates, and a request for a host that has other rules
+/// than its connection is answered 421 (see [`server_name`](Self::server_name)).
 ///
 /// # Example
 ///
@@ -52,7 +54,7 @@ use crate::protocols::Protocols;
 /// ```
 #[derive(Clone)]
 pub struct TlsOptions {
-    pub(super) source: Source,
+    pub(super) source: TlsSource,
     pub(super) names: Vec<(String, ServerName)>,
     pub(super) refuse_unknown_names: bool,
     pub(super) all: Settings,
@@ -61,15 +63,15 @@ pub struct TlsOptions {
     pub(super) plain_http: PlainHttp,
     pub(super) hello_callback: Option<HelloCallback>,
     /// What has been made of these options for connections that a resolver gave them to.
-    built: Arc<Mutex<Built>>,
+    pub(super) built: Arc<Mutex<Built>>,
 }
 
 /// By the protocols of the endpoint.
-type Built = Vec<(Protocols, Arc<Configs>)>;
+pub(super) type Built = Vec<(Protocols, Arc<Configs>)>;
 
 /// What the certificate comes from.
 #[derive(Clone)]
-pub(super) enum Source {
+pub(super) enum TlsSource {
     Certificate(Certificate),
     /// Only the names have certificates.
     Names,
@@ -78,7 +80,6 @@ pub(super) enum Source {
     Selector(Selector),
 }
 
-pub(super) type Selector = Arc<dyn Fn(Option<&str>) -> Option<Certificate> + Send + Sync>;
 pub(super) type Resolver = Arc<
     dyn Fn(ClientHello) -> Pin<Box<dyn Future<Output = Result<TlsOptions, BoxError>> + Send>> + Send + Sync,
 >;
@@ -87,13 +88,13 @@ pub(super) type HelloCallback = Arc<dyn Fn(&ConnectionInfo, &[u8]) + Send + Sync
 impl TlsOptions {
     /// This certificate, for every name that has none of its own.
     pub fn new(certificate: Certificate) -> Self {
-        Self::with_source(Source::Certificate(certificate))
+        Self::with_source(TlsSource::Certificate(certificate))
     }
 
     /// Only the names that are added with [`server_name`](Self::server_name), each with a
     /// certificate of its own. Who asks for another is refused.
     pub fn for_server_names() -> Self {
-        Self { refuse_unknown_names: true, ..Self::with_source(Source::Names) }
+        Self { refuse_unknown_names: true, ..Self::with_source(TlsSource::Names) }
     }
 
     /// Asks for the certificate at each handshake, with the name that the client asked for.
@@ -115,7 +116,7 @@ impl TlsOptions {
     pub fn certificate_selector(
         select: impl Fn(Option<&str>) -> Option<Certificate> + Send + Sync + 'static,
     ) -> Self {
-        Self::with_source(Source::Selector(Arc::new(select)))
+        Self::with_source(TlsSource::Selector(Arc::new(select)))
     }
 
     /// Asks for all options at each handshake, with what the client has said of itself.
@@ -126,6 +127,11 @@ impl TlsOptions {
     /// clones share what is costly to make, and the sessions that can be resumed. An error refuses
     /// the client with the alert `unrecognized_name`, and goes to the debug log. The files of the
     /// certificates in them are not followed.
+    ///
+    /// It is asked again for a request whose host is another name than the client has asked for, once
+    /// for each such host in a row: if what it returns has other rules for client certificates, or it
+    /// returns an error, or nothing within the time for a handshake, the request is answered 421 and
+    /// no handler sees it.
     ///
     /// # Example
     ///
@@ -149,7 +155,7 @@ impl TlsOptions {
         F: Fn(ClientHello) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<TlsOptions, BoxError>> + Send + 'static,
     {
-        Self::with_source(Source::Resolver(Arc::new(move |hello| Box::pin(resolve(hello)))))
+        Self::with_source(TlsSource::Resolver(Arc::new(move |hello| Box::pin(resolve(hello)))))
     }
 
     /// A configuration of rustls as it is, for what cannot be said here.
@@ -157,8 +163,13 @@ impl TlsOptions {
     /// Versions, cipher suites, client certificates, session resumption and ALPN are what it says;
     /// give it `alpn_protocols`, or clients speak HTTP/1.1. Names that are
     /// [added](Self::server_name) are served as with other options, and need certificates.
+    ///
+    /// What it asks of clients nobody can see from outside. Where hosts are judged by their rules for
+    /// client certificates (see [`server_name`](Self::server_name)) it fits no name but its own, unless
+    /// [`client_certificates`](Self::client_certificates) and [`client_trust`](Self::client_trust) say
+    /// what it does.
     pub fn from_rustls(config: Arc<ServerConfig>) -> Self {
-        Self::with_source(Source::Rustls(config))
+        Self::with_source(TlsSource::Rustls(config))
     }
 
     /// Adds a name, or replaces an equal one: with a [`Certificate`], or a [`ServerName`] where
@@ -166,8 +177,19 @@ impl TlsOptions {
     ///
     /// `a.example.org` is exactly that, `*.example.org` every name below it at any depth, `*` every
     /// client that no other entry is for, also one that asks for no name. The exact name wins, then
-    /// the longest suffix. Case does not matter; write names in Unicode, not in punycode. A
-    /// malformed name, and an IP address, is only served by `*`.
+    /// the longest suffix. Case does not matter. A client that asks for a malformed name, or connects
+    /// to an IP address, is only served by `*`. An entry that no client can ask for (`https://a/`,
+    /// `a:8080`, an IP address, a name in punycode and not in Unicode) is an error at `bind` that says
+    /// what to write.
+    ///
+    /// Rules for client certificates hold for the host of each request too. A client may ask for one
+    /// name in the handshake and for another in `Host` or `:authority`: if that one has other rules
+    /// ([`ServerName::client_certificates`], [`ServerName::client_trust`]), the request is answered 421
+    /// (Misdirected Request), no handler sees it, and the client may come again on a connection of its
+    /// own. A request without a host is one for `*`, or for the endpoint. Where rules are compared, two
+    /// files with one path are the same, two closures and two configurations of rustls are not. Under
+    /// [`axum::serve`](crate::KestrelListener::into_axum) nobody judges hosts: compare them with
+    /// [`TlsInfo::server_name`](crate::TlsInfo::server_name) there.
     ///
     /// # Example
     ///
@@ -218,28 +240,23 @@ impl TlsOptions {
     }
 
     /// The cipher suites, by their IANA names; default all that rustls has. A name that it does not
-    /// have is an error that lists those it has.
+    /// have, and none at all, is an error at `bind` that lists those it has.
     ///
     /// # Example
     ///
     /// ```
     /// use kestrel_rs::tls::{Certificate, TlsOptions};
     ///
-    /// fn options(certificate: Certificate) -> Result<TlsOptions, kestrel_rs::Error> {
+    /// fn options(certificate: Certificate) -> TlsOptions {
     ///     TlsOptions::new(certificate).cipher_suites([
     ///         "TLS_AES_256_GCM_SHA384",
     ///         "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
     ///     ])
     /// }
     /// ```
-    pub fn cipher_suites(
-        mut self,
-        names: impl IntoIterator<Item = impl Into<String>>,
-    ) -> Result<Self, Error> {
-        let names: Vec<String> = names.into_iter().map(Into::into).collect();
-        names.iter().try_for_each(|name| is_cipher_suite(name))?;
-        self.all.cipher_suites = Some(names);
-        Ok(self.changed())
+    pub fn cipher_suites(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.all.cipher_suites = Some(names.into_iter().map(Into::into).collect());
+        self.changed()
     }
 
     /// The versions of HTTP that are offered by ALPN; default those of the endpoint.
@@ -296,7 +313,7 @@ impl TlsOptions {
         self
     }
 
-    fn with_source(source: Source) -> Self {
+    fn with_source(source: TlsSource) -> Self {
         Self {
             source,
             names: Vec::new(),
@@ -316,32 +333,44 @@ impl TlsOptions {
         self
     }
 
-    /// What a resolver gave: made once for all its clones.
-    pub(super) fn configs(&self, protocols: Protocols) -> Result<Arc<Configs>, Error> {
-        let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, configs)) = built.iter().find(|(of, _)| *of == protocols) {
-            return Ok(Arc::clone(configs));
-        }
-        let configs = Arc::new(Configs::new(self, protocols)?);
-        built.push((protocols, Arc::clone(&configs)));
-        Ok(configs)
-    }
-
-    /// Those that are known before a client comes.
-    pub(crate) fn certificates(&self) -> impl Iterator<Item = &Certificate> {
+    /// What may follow files, as far as it is known before a client comes.
+    pub(crate) fn followed(&self) -> Vec<Followed> {
         let own = match &self.source {
-            Source::Certificate(certificate) => Some(certificate),
+            TlsSource::Certificate(certificate) => Some(certificate),
             _ => None,
         };
-        own.into_iter().chain(self.names.iter().filter_map(|(_, name)| name.certificate.as_ref()))
+        let names = self.names.iter().map(|(_, name)| name);
+        let certificates = own.into_iter().chain(names.clone().filter_map(|name| name.certificate.as_ref()));
+        let settings = std::iter::once(&self.all).chain(names.map(|name| &name.settings));
+        let trusts = settings.filter_map(|settings| settings.client_trust.as_ref()?.followed());
+        certificates.map(Certificate::followed).chain(trusts).collect()
     }
 
-    pub(super) fn check_timeout(&self) -> Result<(), Error> {
+    /// Whether the options can be at all: the first that cannot is the error, with its name. `bind`
+    /// calls it, and then looks at names and certificates too.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use kestrel_rs::tls::TlsOptions;
+    ///
+    /// let options = TlsOptions::certificate_selector(|_| None).cipher_suites(["TLS_NONE"]);
+    /// assert!(options.check().unwrap_err().to_string().starts_with("cipher_suites"));
+    /// ```
+    pub fn check(&self) -> Result<(), Error> {
         if self.handshake_timeout == Some(Duration::ZERO) {
             let what = "handshake_timeout: 0 s leaves no time; give more, or None for no limit";
             return Err(Error::new(ErrorKind::Option, what));
         }
-        Ok(())
+        if matches!(self.source, TlsSource::Resolver(_)) && !self.names.is_empty() {
+            let what = "a resolver decides for every name; add names to the options that it gives";
+            return Err(Error::new(ErrorKind::Option, what));
+        }
+        config::check(&self.all)?;
+        self.names.iter().try_for_each(|(name, entry)| {
+            config::check(&entry.settings)
+                .map_err(|error| Error::new(ErrorKind::Option, format!("server name {name:?}: {error}")))
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use http::uri::Authority;
 use tokio::io::AsyncReadExt;
 
-use super::handshake::refuse;
+use super::farewell::refuse;
 use crate::connection::BoxIo;
 
 /// What plain HTTP on a TLS port gets.

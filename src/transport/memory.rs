@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use http::Extensions;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::sync::{Mutex, mpsc};
 
@@ -53,7 +54,8 @@ impl MemoryConnector {
         let (client, server) = tokio::io::duplex(BUFFER);
         let reset = ResetOnDrop::default();
         let io = BoxIo::new(server);
-        let accepted = Accepted { io, local: Some(ADDRESS), remote: Some(CLIENT), reset: reset.clone() };
+        let (local, remote) = (Some(ADDRESS), Some(CLIENT));
+        let accepted = Accepted { io, local, remote, reset: reset.clone(), items: Extensions::new() };
         self.connect.send(accepted).await.map_err(|_| io::ErrorKind::ConnectionRefused)?;
         Ok(MemoryStream { stream: client, reset })
     }

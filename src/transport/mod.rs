@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows about HTTP, TLS or layers.
 
+mod custom;
 mod io;
 #[cfg(feature = "test-util")]
 mod memory;
@@ -15,15 +16,17 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
+use http::Extensions;
 use socket2::{Socket, Type};
 
+pub(crate) use custom::CustomSocket;
 pub use io::BoxIo;
 pub(crate) use io::{ResetOnDrop, Rewind};
 #[cfg(feature = "test-util")]
 pub(crate) use memory::{MemoryConnector, MemorySocket, MemoryStream, socket as memory_socket};
 pub use options::SocketOptions;
 pub(crate) use tcp::TcpSocket;
-pub(crate) use unix::UnixSocket;
+pub(crate) use unix::{UnixBinding, UnixSocket};
 
 /// A connection, fresh from its socket.
 #[derive(Debug)]
@@ -33,6 +36,8 @@ pub(crate) struct Accepted {
     pub(crate) local: Option<SocketAddr>,
     pub(crate) remote: Option<SocketAddr>,
     pub(crate) reset: ResetOnDrop,
+    /// What else the transport says of it, to be kept with the connection.
+    pub(crate) items: Extensions,
 }
 
 /// A socket that listens.
@@ -40,6 +45,7 @@ pub(crate) struct Accepted {
 pub(crate) enum Bound {
     Tcp(TcpSocket),
     Unix(UnixSocket),
+    Custom(CustomSocket),
     #[cfg(feature = "test-util")]
     Memory(MemorySocket),
 }
@@ -70,8 +76,22 @@ impl Bound {
         match self {
             Self::Tcp(socket) => socket.accept().await,
             Self::Unix(socket) => socket.accept().await,
+            Self::Custom(socket) => Ok(socket.accept().await),
             #[cfg(feature = "test-util")]
             Self::Memory(socket) => socket.accept().await,
+        }
+    }
+
+    /// Closes the socket now, though tasks wait for connections on it, whose `accept` fails then. A
+    /// socket that somebody else opened stays open, since it may be somebody else's still; a custom
+    /// listener is dropped with the last of those tasks.
+    pub(crate) fn close(&self) {
+        match self {
+            Self::Tcp(socket) => socket.close(),
+            Self::Unix(socket) => socket.close(),
+            Self::Custom(_) => {}
+            #[cfg(feature = "test-util")]
+            Self::Memory(_) => {}
         }
     }
 
@@ -79,6 +99,10 @@ impl Bound {
         match self {
             Self::Tcp(socket) => BoundAddr::Tcp(socket.local_addr()),
             Self::Unix(socket) => BoundAddr::Unix(socket.path().to_owned()),
+            Self::Custom(socket) => match socket.local_addr() {
+                Some(address) => BoundAddr::Tcp(address),
+                None => BoundAddr::Custom(socket.name().into()),
+            },
             #[cfg(feature = "test-util")]
             Self::Memory(socket) => BoundAddr::Tcp(socket.local_addr()),
         }
@@ -107,14 +131,16 @@ pub enum BoundAddr {
     Tcp(SocketAddr),
     /// The path of a Unix socket; empty for one that was inherited and has none.
     Unix(PathBuf),
+    /// The name of a custom listener that has no IP address.
+    Custom(Box<str>),
 }
 
 impl BoundAddr {
-    /// The IP address and port; `None` for a Unix socket.
+    /// The IP address and port; `None` for a Unix socket, and for a custom listener without one.
     pub fn socket_addr(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(address) => Some(*address),
-            Self::Unix(_) => None,
+            Self::Unix(_) | Self::Custom(_) => None,
         }
     }
 }
@@ -125,6 +151,7 @@ impl fmt::Display for BoundAddr {
         match self {
             Self::Tcp(address) => write!(f, "http://{address}"),
             Self::Unix(path) => write!(f, "http://unix:{}", path.display()),
+            Self::Custom(name) => write!(f, "http://{name}"),
         }
     }
 }

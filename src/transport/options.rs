@@ -62,7 +62,7 @@ impl SocketOptions {
     }
 
     /// After how much silence the system asks whether the client is still there; default `None`,
-    /// never; whole seconds, at least 1.
+    /// never; whole seconds, 1 to 32,767.
     ///
     /// A client that has vanished is found without it too, by the timeouts of
     /// [`Limits`](crate::Limits); what has none, a silent WebSocket, needs this.
@@ -79,14 +79,21 @@ impl SocketOptions {
         self
     }
 
-    /// Whether all values can be.
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    /// Whether all values can be: the first that cannot is the error, with the name of its option.
+    /// [`bind`](crate::listener::Builder::bind) calls it.
+    pub fn check(&self) -> Result<(), Error> {
         match self.keepalive {
-            Some(after) if after < Duration::from_secs(1) => Err(Error::new(
-                ErrorKind::Option,
-                format!("keepalive: {after:?} is not allowed; give at least 1 s, or None"),
-            )),
+            Some(after) if after < KEEPALIVES.0 || after > KEEPALIVES.1 => {
+                let (least, most) = KEEPALIVES;
+                let what = format!(
+                    "keepalive: {after:?} is not allowed; {least:?} to {most:?} is, or None for never"
+                );
+                Err(Error::new(ErrorKind::Option, what))
+            }
             _ => Ok(()),
         }
     }
 }
+
+/// In whole seconds, of which Linux counts so many (`MAX_TCP_KEEPIDLE`).
+const KEEPALIVES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(32_767));

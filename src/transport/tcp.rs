@@ -1,10 +1,11 @@
 //! TCP: a listening socket, and the streams it accepts.
 
 use std::io::{self, IoSlice};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use http::Extensions;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -21,6 +22,7 @@ const MAX_UNSENT: u32 = 16 * 1024;
 pub(crate) struct TcpSocket {
     listener: TcpListener,
     local: SocketAddr,
+    inherited: bool,
 }
 
 impl TcpSocket {
@@ -38,7 +40,7 @@ impl TcpSocket {
         // Before `listen`, so that no connection comes without the options.
         set_options(&socket, options)?;
         socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
-        Self::from_listening(socket)
+        Self::from_listening(socket, false)
     }
 
     /// Listens on every address of the machine, on IPv4 alone where there is no IPv6.
@@ -56,18 +58,26 @@ impl TcpSocket {
     /// Takes a socket that another process has bound and listens on.
     pub(super) fn inherit(socket: Socket, options: &SocketOptions) -> io::Result<Self> {
         set_options(&socket, options)?;
-        Self::from_listening(socket)
+        Self::from_listening(socket, true)
     }
 
-    fn from_listening(socket: Socket) -> io::Result<Self> {
+    fn from_listening(socket: Socket, inherited: bool) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         let listener = TcpListener::from_std(socket.into())?;
         let local = listener.local_addr()?;
-        Ok(Self { listener, local })
+        Ok(Self { listener, local, inherited })
     }
 
     pub(crate) fn local_addr(&self) -> SocketAddr {
         self.local
+    }
+
+    pub(super) fn close(&self) {
+        if !self.inherited {
+            // The port is free from here on, before the descriptor is closed. `accept` on it is an
+            // error (EINVAL).
+            let _ = SockRef::from(&self.listener).shutdown(Shutdown::Read);
+        }
     }
 
     pub(crate) async fn accept(&self) -> io::Result<Accepted> {
@@ -84,6 +94,7 @@ impl TcpSocket {
             local: Some(canonical(local)),
             remote: Some(canonical(remote)),
             reset: reset.clone(),
+            items: Extensions::new(),
             io: BoxIo::new(TcpIo { stream, reset }),
         })
     }

@@ -2,15 +2,24 @@
 
 use std::fs::{self, Metadata, Permissions};
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 
+use http::Extensions;
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixListener;
 
 use super::{Accepted, BoxIo, ResetOnDrop, SocketOptions};
 use crate::telemetry::events;
 
+/// A Unix socket at its path, on which nobody can connect yet.
+#[derive(Debug)]
+pub(crate) struct UnixBinding {
+    bound: WithFile<Socket>,
+    path: PathBuf,
+}
+
+/// A Unix socket that listens.
 #[derive(Debug)]
 pub(crate) struct UnixSocket {
     listener: WithFile<UnixListener>,
@@ -27,23 +36,38 @@ struct WithFile<S> {
     socket: S,
 }
 
-impl UnixSocket {
-    /// Listens at `path`. A file that a server left there when it died is replaced.
-    ///
-    /// Nobody can connect before the file has its `mode`.
-    pub(crate) fn bind(path: &Path, mode: Option<u32>, options: &SocketOptions) -> io::Result<Self> {
+impl UnixBinding {
+    /// Makes the file at `path`. One that a server left there when it died is replaced.
+    pub(crate) fn at(path: &Path) -> io::Result<Self> {
         let address = SockAddr::unix(path)?;
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         remove_stale(path, &address)?;
         socket.bind(&address)?;
-        let bound = WithFile { file: Some(SocketFile::made_at(path)?), socket };
-        if let Some(mode) = mode {
-            fs::set_permissions(path, Permissions::from_mode(mode))?;
-        }
-        bound.socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
-        Self::from_listening(bound, path.to_owned())
+        let file = Some(SocketFile::made_at(path)?);
+        Ok(Self { bound: WithFile { file, socket }, path: path.to_owned() })
     }
 
+    pub(crate) fn set_mode(&self, mode: u32) -> io::Result<()> {
+        fs::set_permissions(&self.path, Permissions::from_mode(mode))
+    }
+
+    /// `None` leaves it as it is. The last thing that is set: who has given the file away may not
+    /// change it any more.
+    pub(crate) fn set_owner(&self, owner: Option<u32>, group: Option<u32>) -> io::Result<()> {
+        if owner.is_none() && group.is_none() {
+            return Ok(());
+        }
+        // Where others may write in the folder, what stands there now may be their link.
+        lchown(&self.path, owner, group)
+    }
+
+    pub(crate) fn listen(self, options: &SocketOptions) -> io::Result<UnixSocket> {
+        self.bound.socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
+        UnixSocket::from_listening(self.bound, self.path)
+    }
+}
+
+impl UnixSocket {
     /// Takes a socket that another process has bound and listens on; its file stays that process's.
     pub(super) fn inherit(socket: Socket, path: PathBuf) -> io::Result<Self> {
         Self::from_listening(WithFile { file: None, socket }, path)
@@ -59,10 +83,24 @@ impl UnixSocket {
         &self.path
     }
 
+    pub(super) fn close(&self) {
+        // Without its file nobody finds the socket, and the path is free. (To `shutdown` it would let
+        // `accept` spin: it says "try again" for ever, and epoll that there is something to read.)
+        if let Some(file) = &self.listener.file {
+            file.remove();
+        }
+    }
+
     pub(crate) async fn accept(&self) -> io::Result<Accepted> {
         let (stream, _) = self.listener.socket.accept().await?;
         // There is no reset on a Unix socket; the client sees the end of the stream.
-        Ok(Accepted { io: BoxIo::new(stream), local: None, remote: None, reset: ResetOnDrop::default() })
+        Ok(Accepted {
+            io: BoxIo::new(stream),
+            local: None,
+            remote: None,
+            reset: ResetOnDrop::default(),
+            items: Extensions::new(),
+        })
     }
 }
 
@@ -101,10 +139,8 @@ impl SocketFile {
     fn made_at(path: &Path) -> io::Result<Self> {
         Ok(Self { path: path.to_owned(), id: id(&fs::symlink_metadata(path)?) })
     }
-}
 
-impl Drop for SocketFile {
-    fn drop(&mut self) {
+    fn remove(&self) {
         match fs::symlink_metadata(&self.path) {
             Ok(found) if id(&found) == self.id => {
                 if let Err(error) = fs::remove_file(&self.path) {
@@ -114,6 +150,12 @@ impl Drop for SocketFile {
             // Another server stands there now, or nobody.
             _ => {}
         }
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        self.remove();
     }
 }
 

@@ -101,8 +101,8 @@ fn size_limits(endpoint: &Value) -> Result<Vec<MaxRequestBodySizeLayer>, String>
         values.push(&Value::Null);
     }
     let layer = |value: &Value| match value {
-        Value::Null => Ok(MaxRequestBodySizeLayer::unlimited()),
-        _ => value.as_u64().map(MaxRequestBodySizeLayer::bytes).ok_or_else(|| format!("no limit: {value}")),
+        Value::Null => Ok(MaxRequestBodySizeLayer::new(None)),
+        _ => value.as_u64().map(MaxRequestBodySizeLayer::new).ok_or_else(|| format!("no limit: {value}")),
     };
     values.into_iter().map(layer).collect()
 }

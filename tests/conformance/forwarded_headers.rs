@@ -21,6 +21,9 @@ const DIFFERENCES: &[Difference] = &[
     ("a host that is no internationalized name is passed over, where the middleware throws", 2, bad_punycode),
     ("a prefix with an encoded NUL is passed over, where the middleware throws", 2, encoded_nul),
     ("a known proxy has no zone, which is the name of a link of one machine", 0, zoned_proxy),
+    ("an allowed host that no request can name is an error", 2, |case| {
+        strings(&case.options()["allowed_hosts"]).iter().any(|host| AllowedHosts::new([host]).is_err())
+    }),
     ("::ffff:0:0/96 has every IPv4-mapped address, and for .NET none", 1, every_mapped),
 ];
 

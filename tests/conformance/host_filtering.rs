@@ -8,13 +8,21 @@ use tower::{Layer, ServiceExt, service_fn};
 use super::recording::{Case, Difference, add_headers, check, described, replay_all, strings};
 
 const DIFFERENCES: &[Difference] = &[
-    ("a port that is no number is answered 400, where the middleware throws", 3, malformed_port),
+    ("a pattern that no request can match is an error", 59, odd_pattern),
+    ("a host that the server refuses is in no list", 7, refused_by_the_server),
     ("only the list of hosts can change while the server runs", 2, other_option_changes),
     ("there is no list that is null", 1, |case| case.id == "unconfigured.null-list"),
 ];
 
-fn malformed_port(case: &Case) -> bool {
-    case.output["throws"] == "FormatException"
+fn odd_pattern(case: &Case) -> bool {
+    let patterns = strings(&case.options()["allowed_hosts"]);
+    let configured = case.input["config"]["AllowedHosts"].as_str().unwrap_or_default();
+    let configured = configured.split(';').filter(|pattern| !pattern.is_empty()).map(str::to_owned);
+    patterns.into_iter().chain(configured).any(|pattern| AllowedHosts::new([pattern]).is_err())
+}
+
+fn refused_by_the_server(case: &Case) -> bool {
+    case.output["server_status"] == 400
 }
 
 fn other_option_changes(case: &Case) -> bool {
@@ -52,9 +60,11 @@ async fn replay(case: &Case) -> Result<(), String> {
     }
     ask(&layer, &case.input, &case.output).await?;
     if case.input["then_options"].is_object() {
-        hosts
-            .set(strings(&case.input["then_options"]["allowed_hosts"]))
-            .map_err(|error| error.to_string())?;
+        let set = hosts.set(strings(&case.input["then_options"]["allowed_hosts"]));
+        if case.output["then"]["throws"] == "InvalidOperationException" {
+            return check(set.is_err_and(|error| error.is_option()), || "an empty list is taken".to_owned());
+        }
+        set.map_err(|error| error.to_string())?;
         ask(&layer, &case.input, &case.output["then"]).await?;
     }
     Ok(())

@@ -19,6 +19,10 @@ const DIFFERENCES: &[Difference] = &[
         !case.input["response_header_before"].is_null()
     }),
     ("an excluded host may be given in punycode", 2, |case| case.id.starts_with("exclusion.xn--")),
+    ("an excluded host that no request can name is an error", 8, |case| {
+        HstsLayer::new().excluded_hosts(strings(&case.options()["excluded_hosts"])).is_err()
+    }),
+    ("what the server refuses as a host is not excluded", 1, |case| case.input["host"] == "::1"),
     ("there is no scheme with a blank in it", 1, |case| {
         case.input["scheme"].as_str().is_some_and(|scheme| scheme.contains(' '))
     }),

@@ -107,9 +107,11 @@ fn set(property: &str, value: &Value) -> Outcome {
         "MaxRequestBodySize" => set!(limits.max_request_body_size(number::<u64>(value).optional())),
         "MaxRequestBufferSize" => set!(small.max_request_buffer_size(number::<usize>(value).optional())),
         "MaxResponseBufferSize" => set!(limits.max_response_buffer_size(number::<usize>(value).optional())),
-        "MaxRequestLineSize" => set!(alone.max_request_line_size(number(value).required())),
-        "MaxRequestHeadersTotalSize" => set!(alone.max_request_headers_total_size(number(value).required())),
-        "MaxRequestHeaderCount" => set!(limits.max_request_header_count(number(value).required())),
+        "MaxRequestLineSize" => set!(alone.max_request_line_size(number::<usize>(value).optional())),
+        "MaxRequestHeadersTotalSize" => {
+            set!(alone.max_request_headers_total_size(number::<usize>(value).optional()))
+        }
+        "MaxRequestHeaderCount" => set!(limits.max_request_header_count(number::<usize>(value).optional())),
         "MinRequestBodyDataRate" => set!(limits.min_request_body_data_rate(rate(value))),
         "MinResponseDataRate" => set!(limits.min_response_data_rate(rate(value))),
         _ => Outcome::NotThere,
@@ -133,8 +135,8 @@ fn set_http2(property: &str, value: &Value) -> Outcome {
         "InitialConnectionWindowSize" => set!(initial_connection_window_size(number(value).required())),
         "InitialStreamWindowSize" => set!(initial_stream_window_size(number(value).required())),
         "MaxFrameSize" => set!(max_frame_size(number(value).required())),
-        "MaxRequestHeaderFieldSize" => set!(max_request_header_field_size(number(value).required())),
-        "MaxStreamsPerConnection" => set!(max_streams_per_connection(number(value).required())),
+        "MaxRequestHeaderFieldSize" => set!(max_request_header_field_size(number::<u32>(value).optional())),
+        "MaxStreamsPerConnection" => set!(max_streams_per_connection(number::<u32>(value).optional())),
         "KeepAlivePingDelay" => set!(keep_alive_ping_delay(time(value))),
         "KeepAlivePingTimeout" => set!(keep_alive_ping_timeout(time(value))),
         _ => Outcome::NotThere,

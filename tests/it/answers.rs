@@ -133,3 +133,35 @@ async fn headers_of_a_connection_do_not_reach_http2() {
     }
     assert_eq!(answer.headers()["x-other"], "1");
 }
+
+/// A load balancer that asks by HEAD is told what GET would be told.
+#[tokio::test(start_paused = true)]
+async fn head_has_the_status_of_get_and_no_body() {
+    async fn handler(axum::extract::Path(status): axum::extract::Path<u16>) -> Response {
+        (StatusCode::from_u16(status).unwrap(), "fine").into_response()
+    }
+    let server = TestServer::new(Router::new().route("/{status}", get(handler)));
+    for status in [200_u16, 202, 203, 204, 205, 206, 304, 404, 500] {
+        for version in [Version::HTTP_11, Version::HTTP_2] {
+            let ask = |method| {
+                let request = Request::builder().method(method).uri(format!("/{status}")).version(version);
+                server.request(request.body(Body::empty()).unwrap())
+            };
+            let (get, head) = (ask("GET").await.unwrap(), ask("HEAD").await.unwrap());
+            assert_eq!((get.status(), head.status()), (head.status(), get.status()), "{status} {version:?}");
+            assert_eq!(get.status().as_u16(), status, "{version:?}");
+            assert_eq!(head.body(), "", "{status} {version:?}");
+            let has_body = !matches!(status, 204 | 205 | 304);
+            assert_eq!(get.body() == "fine", has_body, "{status} {version:?}");
+            // A 304 may say the length that the answer would have had (RFC 9110 section 8.6).
+            if status != 304 {
+                let length = has_body.then(|| "4".parse().unwrap());
+                assert_eq!(
+                    head.headers().get(header::CONTENT_LENGTH),
+                    length.as_ref(),
+                    "{status} {version:?}"
+                );
+            }
+        }
+    }
+}

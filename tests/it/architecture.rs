@@ -1,8 +1,13 @@
 //! The rules that ARCHITECTURE.md states, held to the source: stages use lower stages only, files
 //! stay readable and say what they are, and log events have one place.
 
+mod uses;
+
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+
+use uses::Uses;
 
 /// The stages, lowest first. A file may use the stages before its own, and its own.
 #[rustfmt::skip]
@@ -13,6 +18,9 @@ const STAGES: &[&str] = &[
 
 /// The parts of a layer, whose `mod.rs` says what it is.
 const PARTS: [&str; 4] = ["layer.rs", "service.rs", "future.rs", "body.rs"];
+
+/// What is being rebuilt, and not yet held to unique names and to no circles.
+const UNSETTLED: [&str; 2] = ["src/http/", "src/tls/reload.rs"];
 
 /// Lines of a file that are neither test, comment nor blank.
 const MOST_LINES: usize = 400;
@@ -38,7 +46,13 @@ impl Source {
 }
 
 fn sources() -> Vec<Source> {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let sources = sources_of("src");
+    assert!(sources.len() > 20, "the source was not found");
+    sources
+}
+
+fn sources_of(crate_folder: &str) -> Vec<Source> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join(crate_folder);
     let mut folders = vec![src.clone()];
     let mut sources = Vec::new();
     while let Some(folder) = folders.pop() {
@@ -55,7 +69,6 @@ fn sources() -> Vec<Source> {
             }
         }
     }
-    assert!(sources.len() > 20, "the source was not found");
     sources
 }
 
@@ -82,7 +95,7 @@ fn every_stage_uses_lower_stages_only() {
     let mut wrong = String::new();
     for source in sources() {
         let path = source.path.display();
-        if source.stage() == "lib" {
+        if matches!(source.stage(), "lib" | "_documentation") {
             continue;
         }
         let Some(own) = rank(source.stage()) else {
@@ -131,12 +144,67 @@ fn no_file_is_longer_than_one_can_read() {
     none(&wrong);
 }
 
+/// Who looks for a type finds one.
+#[test]
+fn the_name_of_a_type_is_unique() {
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for source in sources() {
+        for (number, line) in source.code() {
+            // A type in an impl or a trait is an associated one.
+            let own = line.trim_start();
+            let own = own
+                .strip_prefix("pub")
+                .map_or(own, |rest| rest.trim_start_matches(|c| c != ' ').trim_start());
+            let kinds: &[&str] = if line.starts_with(' ') {
+                &["struct ", "enum "]
+            } else {
+                &["struct ", "enum ", "trait ", "type "]
+            };
+            if let Some(rest) = kinds.iter().find_map(|kind| own.strip_prefix(kind)) {
+                let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+                let place = format!("src/{}:{number}", source.path.display());
+                places.entry(rest[..end].to_owned()).or_default().push(place);
+            }
+        }
+    }
+    let mut wrong = String::new();
+    for (name, places) in places.iter().filter(|(_, places)| places.len() > 1) {
+        if places.iter().any(|place| place.starts_with(UNSETTLED[0])) {
+            continue;
+        }
+        _ = writeln!(wrong, "{name}: {}", places.join(", "));
+    }
+    none(&wrong);
+}
+
+#[test]
+fn files_do_not_use_each_other_in_circles() {
+    let mut wrong = String::new();
+    for folder in ["src", "benches/compare", "benches/layers", "examples/reference", "examples/reference_tls"]
+    {
+        let sources = sources_of(folder);
+        assert!(!sources.is_empty(), "{folder} was not found");
+        for circle in Uses::of(&sources).circles() {
+            let settled =
+                |path: &str| !UNSETTLED.iter().any(|file| format!("{folder}/{path}").starts_with(file));
+            if !circle.iter().any(|(from, to)| settled(from) && settled(to)) {
+                continue;
+            }
+            _ = writeln!(wrong, "{folder}:");
+            for (from, to) in circle {
+                _ = writeln!(wrong, "    {from} uses {to}");
+            }
+        }
+    }
+    none(&wrong);
+}
+
 #[test]
 fn every_file_says_first_what_it_is() {
     let mut wrong = String::new();
     for source in sources() {
         let is_part = PARTS.iter().any(|part| source.path.ends_with(part));
-        if !is_part && !source.text.starts_with("//! ") && !source.text.starts_with("#![doc = include_str!") {
+        if !is_part && !source.text.starts_with("//! ") && source.path != Path::new("lib.rs") {
             _ = writeln!(wrong, "src/{}: does not begin with `//! `", source.path.display());
         }
     }

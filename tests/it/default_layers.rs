@@ -51,7 +51,7 @@ fn app_in_documented_layers() -> impl HttpService {
         .layer(TrailersLayer::default())
         .layer(MinResponseDataRateLayer::default())
         .layer(MinRequestBodyDataRateLayer::default())
-        .layer(MaxRequestBodySizeLayer::bytes(30_000_000))
+        .layer(MaxRequestBodySizeLayer::new(30_000_000))
         .layer(SynchronousIoLayer::default())
         .layer(CatchPanicLayer::new())
         .service(app())

@@ -16,7 +16,8 @@ async fn provoked() -> Vec<Error> {
     let in_use = taken.addresses()[0].to_string();
     let null = || OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
     let bad = Limits::default().max_request_line_size(0);
-    let mut errors = vec![
+    let mut errors = of_tls().await;
+    errors.extend([
         Endpoint::parse("http://localhost:abc").unwrap_err(),
         bad.check().unwrap_err(),
         bind(Endpoint::any_ip(0).limits(bad.clone())).await.unwrap_err(),
@@ -28,24 +29,30 @@ async fn provoked() -> Vec<Error> {
         bind(Endpoint::unix("/nul\0")).await.unwrap_err(),
         bind(Endpoint::descriptor(null())).await.unwrap_err(),
         std::thread::spawn(move || taken.into_axum().unwrap_err()).join().unwrap(),
-    ];
-    #[cfg(feature = "tls")]
-    {
-        use kestrel_rs::tls::ClientTrust;
-        use kestrel_rs::{Certificate, TlsOptions};
-
-        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-        errors.extend([
-            Certificate::from_pem_files("/no/such.pem", "/no/such.key").unwrap_err(),
-            Certificate::from_pem_files(manifest, manifest).unwrap_err(),
-            Certificate::from_pfx(b"no PFX", "").unwrap_err(),
-            ClientTrust::from_pem_file("/no/such.pem").unwrap_err(),
-            ClientTrust::from_pem_file(manifest).unwrap_err(),
-            ClientTrust::from_der([b"no certificate"]).unwrap_err(),
-            bind(Endpoint::any_ip(0).tls(TlsOptions::for_server_names())).await.unwrap_err(),
-        ]);
-    }
+    ]);
     errors
+}
+
+#[cfg(feature = "tls")]
+async fn of_tls() -> Vec<Error> {
+    use kestrel_rs::tls::ClientTrust;
+    use kestrel_rs::{Certificate, TlsOptions};
+
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    vec![
+        Certificate::from_pem_files("/no/such.pem", "/no/such.key").unwrap_err(),
+        Certificate::from_pem_files(manifest, manifest).unwrap_err(),
+        Certificate::from_pfx(b"no PFX", "").unwrap_err(),
+        ClientTrust::from_pem_file("/no/such.pem").unwrap_err(),
+        ClientTrust::from_pem_file(manifest).unwrap_err(),
+        ClientTrust::from_der([b"no certificate"]).unwrap_err(),
+        bind(Endpoint::any_ip(0).tls(TlsOptions::for_server_names())).await.unwrap_err(),
+    ]
+}
+
+#[cfg(not(feature = "tls"))]
+async fn of_tls() -> Vec<Error> {
+    Vec::new()
 }
 
 #[tokio::test]

@@ -42,6 +42,8 @@ async fn knows_its_connection() {
     );
     let server = TestServer::new(app);
     assert_eq!(exchange(&mut connect(&server).await, GET).await.body, "memory");
+    let request = Request::builder().version(http::Version::HTTP_2).uri("/").body(Body::empty()).unwrap();
+    assert_eq!(server.request(request).await.unwrap().body(), "memory");
 }
 
 #[tokio::test(start_paused = true)]

@@ -57,7 +57,7 @@ fn app() -> Router {
         .route("/ignore", post(async || "ignored"))
         .route("/catch", post(catches))
         .route("/stream", post(async |body: Body| body))
-        .route("/route", post(length_or_500).layer(MaxRequestBodySizeLayer::bytes(200)))
+        .route("/route", post(length_or_500).layer(MaxRequestBodySizeLayer::new(200)))
         .route("/raised", post(raised))
         .route("/late", post(late))
         .route("/leisure", post(at_leisure))

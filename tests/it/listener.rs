@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -100,6 +100,20 @@ async fn any_ip_takes_both_families() {
     }
 }
 
+#[cfg(feature = "test-util")]
+#[tokio::test]
+async fn a_host_name_that_restricts_nothing_is_an_event_at_warn() {
+    let events = crate::support::Events::record();
+    for (address, expected) in [("http://www.example.org:0", 1), ("http://*:0", 0), ("http://127.0.0.1:0", 0)]
+    {
+        let _listener = KestrelListener::bind(address).await.unwrap();
+        let warnings: Vec<_> =
+            events.take().into_iter().filter(|(level, _)| *level == tracing::Level::WARN).collect();
+        assert_eq!(warnings.len(), expected, "{warnings:?}");
+        assert!(warnings.iter().all(|(_, text)| text.contains("\"www.example.org\"")), "{warnings:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_port_in_use_is_named_with_what_to_do() {
     let first = KestrelListener::bind("http://127.0.0.1:0").await.unwrap();
@@ -171,6 +185,47 @@ async fn a_unix_socket_has_its_mode_and_goes_with_the_listener() {
     assert_eq!(listener.addresses()[0].to_string(), format!("http://unix:{}", folder.socket().display()));
     assert!(UnixStream::connect(folder.socket()).is_ok());
     drop(listener);
+    assert!(!folder.socket().exists());
+}
+
+#[tokio::test]
+async fn a_unix_socket_belongs_to_whom_it_was_given() {
+    let folder = Folder::new("owner");
+    let uid = fs::metadata(&folder.0).unwrap().uid();
+    // Root may give it to anybody, others to themselves only.
+    let (owner, group) =
+        if uid == 0 { (12_345, 54_321) } else { (uid, fs::metadata(&folder.0).unwrap().gid()) };
+    let endpoint = Endpoint::unix(folder.socket()).unix_owner(owner).unix_group(group).unix_mode(0o660);
+    let listener = bind(endpoint).await.unwrap();
+    let file = fs::metadata(folder.socket()).unwrap();
+    assert_eq!((file.uid(), file.gid(), file.mode() & 0o777), (owner, group, 0o660));
+    drop(listener);
+    assert!(!folder.socket().exists());
+
+    let listener = bind(Endpoint::unix(folder.socket()).unix_group(group)).await.unwrap();
+    let file = fs::metadata(folder.socket()).unwrap();
+    assert_eq!((file.uid(), file.gid()), (uid, group), "only the group was given");
+    drop(listener);
+
+    if uid != 0 {
+        let error = bind(Endpoint::unix(folder.socket()).unix_owner("root")).await.unwrap_err();
+        assert!(error.is_bind() && error.to_string().contains("cannot be given to user root"), "{error}");
+        assert!(!folder.socket().exists());
+    }
+}
+
+#[tokio::test]
+async fn an_owner_that_cannot_be_is_refused_before_anything_is_bound() {
+    let folder = Folder::new("nobody");
+    for (endpoint, expected) in [
+        (Endpoint::unix(folder.socket()).unix_owner("no such"), "x.sock: unix_owner: \"no such\" is not in"),
+        (Endpoint::unix(folder.socket()).unix_group(""), "x.sock: unix_group: \"\" is not in /etc/group"),
+        (Endpoint::any_ip(0).unix_owner(0), "http://[::]:0: unix_owner: only a Unix socket"),
+        (Endpoint::any_ip(0).unix_group(0), "http://[::]:0: unix_group: only a Unix socket"),
+    ] {
+        let error = bind(endpoint).await.unwrap_err();
+        assert!(error.is_option() && error.to_string().contains(expected), "{error}");
+    }
     assert!(!folder.socket().exists());
 }
 

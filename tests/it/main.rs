@@ -10,10 +10,15 @@ mod architecture;
 mod axum_serve;
 #[cfg(feature = "tls")]
 mod certificates;
+mod compiler;
 #[cfg(feature = "test-util")]
 mod connections;
 #[cfg(feature = "test-util")]
+mod custom_transport;
+#[cfg(feature = "test-util")]
 mod default_layers;
+#[cfg(feature = "test-util")]
+mod dropped;
 mod errors;
 #[cfg(feature = "test-util")]
 mod frames;
@@ -27,6 +32,8 @@ mod listener;
 #[cfg(feature = "test-util")]
 mod middleware;
 #[cfg(feature = "test-util")]
+mod option_values;
+#[cfg(feature = "test-util")]
 mod peers;
 #[cfg(feature = "test-util")]
 mod pipeline;
@@ -36,6 +43,8 @@ mod proxy_protocol;
 mod rejections;
 #[cfg(feature = "test-util")]
 mod reset;
+#[cfg(feature = "test-util")]
+mod services;
 #[cfg(feature = "test-util")]
 mod shutdown;
 #[cfg(feature = "test-util")]

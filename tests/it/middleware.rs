@@ -14,6 +14,8 @@ use kestrel_rs::request::{
 use kestrel_rs::test::TestServer;
 use tower::{Layer, ServiceBuilder};
 
+use crate::support::Events;
+
 const BOTH: [Version; 2] = [Version::HTTP_11, Version::HTTP_2];
 
 async fn what(method: Method, connection: ConnectionInfo, scheme: RequestScheme) -> String {
@@ -102,4 +104,37 @@ async fn a_post_may_be_another_method() {
         let answer = server().request(request.uri(target).body(Body::empty()).unwrap()).await.unwrap();
         assert_eq!(answer.body(), "DELETE 127.0.0.1 https");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_post_that_became_a_head_is_answered_as_a_post() {
+    let app = Router::new()
+        .route("/", any(what))
+        .route("/length", any(|| async { ([("content-length", "1000")], Body::empty()) }));
+    let servers =
+        [(HttpMethodOverrideLayer::new(), ""), (HttpMethodOverrideLayer::form_field("m"), "m=HEAD")]
+            .map(|(layer, form)| (TestServer::new(layer.layer(app.clone())), form));
+    let events = Events::record();
+    for (server, form) in &servers {
+        for version in BOTH {
+            for path in ["/", "/length"] {
+                let target = if version == Version::HTTP_2 { format!("http://a{path}") } else { path.into() };
+                let request = Request::post(target)
+                    .version(version)
+                    .header("host", "a")
+                    .header("x-http-method-override", "HEAD")
+                    .header("content-type", "application/x-www-form-urlencoded")
+                    .body(Body::from(*form))
+                    .unwrap();
+                let answer = server.request(request).await.unwrap();
+                assert_eq!(
+                    (answer.status().as_u16(), &**answer.body()),
+                    (200, &b""[..]),
+                    "{version:?} {path}"
+                );
+                assert_eq!(answer.headers()["content-length"], "0");
+            }
+        }
+    }
+    events.none_above_debug();
 }

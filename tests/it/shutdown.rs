@@ -1,5 +1,7 @@
 //! A shutdown that lets work end, and ends.
 
+use std::io::BufRead as _;
+
 use axum::routing::{any, get};
 use kestrel_rs::ConnectionInfo;
 use kestrel_rs::test::TestServer;
@@ -275,8 +277,59 @@ async fn a_signal_stops_the_server() {
     }
 }
 
+/// Reads what a child says, up to `text`.
+fn says(server: &mut ChildServer, text: &str) {
+    let mut line = String::new();
+    while !line.contains(text) {
+        line.clear();
+        assert_ne!(server.output.read_line(&mut line).unwrap(), 0, "it never says {text:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_signal_cuts_what_is_left() {
+    let mut server = ChildServer::start("shutdown::child_that_serves", "exec 2>&1;");
+    let mut client = tokio::net::TcpStream::connect(server.address).await.unwrap();
+    client.write_all(b"GET /after/3600 HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    sleep(std::time::Duration::from_millis(200)).await;
+    server.signal("-INT");
+    says(&mut server, "shutting down");
+    server.signal("-TERM");
+    really_soon(reset(&mut client)).await;
+    says(&mut server, "has shut down");
+    assert!(server.child.wait().unwrap().success());
+}
+
+/// Its handler blocks, so that neither the first nor the second can end it.
+#[tokio::test]
+async fn a_third_signal_ends_the_process() {
+    for (third, code) in [("-INT", 130), ("-TERM", 143)] {
+        let mut server = ChildServer::start("shutdown::child_that_blocks", "exec 2>&1;");
+        let mut client = tokio::net::TcpStream::connect(server.address).await.unwrap();
+        client.write_all(b"GET /block HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        says(&mut server, "blocked");
+        server.signal("-TERM");
+        says(&mut server, "shutting down");
+        server.signal("-INT");
+        says(&mut server, "has shut down");
+        server.signal(third);
+        assert_eq!(server.child.wait().unwrap().code(), Some(code));
+    }
+}
+
 #[tokio::test]
 #[ignore = "runs in a process of its own"]
 async fn child_that_serves() {
     let _ = tokio::time::timeout(HOUR, serve_in_child(app())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+#[ignore = "runs in a process of its own"]
+#[expect(clippy::disallowed_methods, reason = "what no handler should do")]
+async fn child_that_blocks() {
+    let block = || async {
+        println!("blocked");
+        std::thread::sleep(HOUR);
+    };
+    let _ = tokio::time::timeout(HOUR, serve_in_child(app().route("/block", get(block)))).await;
 }

@@ -88,13 +88,17 @@ async fn part_of_a_head_is_answered_with_408_in_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn part_of_a_preface_is_closed_where_only_http2_is_spoken() {
+async fn part_of_a_preface_gets_a_goaway_where_only_http2_is_spoken() {
     for part in ["P", "PRI * HT", "PRI * HTTP/2.0\r\n\r\nSM\r\n"] {
         let server = TestServer::builder(app()).protocols(Protocols::HTTP2).start();
         let mut client = server.connect().await.unwrap();
         let start = Instant::now();
         client.send(part).await.unwrap();
-        closed(&mut client).await;
+        let frames = frames(&mut client).await;
+        assert!(
+            matches!(&frames[..], [frame] if frame.kind == GOAWAY && frame.payload == [0; 8]),
+            "{frames:?}"
+        );
         took(start, 130);
     }
 }

@@ -83,6 +83,11 @@ impl Answer {
         Self::bare(status, response.headers(), close)
     }
 
+    /// Whether no octet follows the head, whatever length that claims.
+    pub(in crate::http) fn has_no_body(&self) -> bool {
+        matches!(self.length, Length::Claimed(_)) || http_body::Body::is_end_stream(self)
+    }
+
     /// A bare 500 in place of an answer with `headers`.
     pub(in crate::http) fn server_error(headers: &HeaderMap) -> http::Response<Self> {
         Self::bare(StatusCode::INTERNAL_SERVER_ERROR, headers, false)
@@ -116,8 +121,10 @@ impl Answer {
         let tunnel =
             status == StatusCode::SWITCHING_PROTOCOLS || *method == Method::CONNECT && status.is_success();
         if tunnel || matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT) {
-            // A router says the length of whatever body there is; else the handler meant it.
-            if length.is_some_and(|length| length > 0 && Some(length) != exact) {
+            // A router says the length of whatever body there is, for HEAD that of the body which GET would have; else the
+            // handler meant it.
+            let is_meant = *method != Method::HEAD && length != exact;
+            if length.is_some_and(|length| length > 0 && is_meant) {
                 return Err(Broken::Unsent);
             }
             *response.body_mut() = Body::empty();

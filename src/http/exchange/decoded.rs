@@ -41,12 +41,33 @@ pub(in crate::http) fn take<B>(
         let rejection = Rejection::TooManyHeaders;
         return Err(if far { Refusal::End(rejection) } else { Refusal::Answer(rejection) });
     }
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    if target > rules.max_field {
+        return Err(Refusal::Answer(Rejection::HeadersExceedMaxTotalSize));
+    }
     check_fields(request.headers(), rules)?;
     check_target(request, rules, is_https).map_err(Refusal::Reset)?;
     take_authority(request).map_err(Refusal::Reset)?;
     join_cookies(request.headers_mut());
     normalize_path(request, rules);
     Ok(())
+}
+
+/// Judges the trailers of a request with so many fields before its body: they count to the same limits.
+pub(in crate::http) fn check_trailers(
+    trailers: &HeaderMap,
+    before: usize,
+    rules: &HeadRules,
+) -> Result<(), Rejection> {
+    if trailers.len() + before > rules.max_headers {
+        return Err(Rejection::TooManyHeaders);
+    }
+    match check_fields(trailers, rules) {
+        Ok(()) => Ok(()),
+        Err(Refusal::Answer(rejection) | Refusal::Reset(rejection) | Refusal::End(rejection)) => {
+            Err(rejection)
+        }
+    }
 }
 
 /// How many fields a request has that are not among its headers.

@@ -94,7 +94,7 @@ async fn exchange<S: App>(
 ) -> Result<(), End> {
     let head = line.next_head(&mut kept.parser).await?;
     let (exchange, request) = begin(line, &head, kept)?;
-    let mut call = pin!(Some(Call::new(app, request)));
+    let mut call = pin!(Some(Call::new(app, request, &line.info, &line.rules)));
     // Let go of before the call: a handler that is dropped finds its request aborted.
     let mut exchange = exchange;
     let response = answered(line, call.as_mut(), &mut exchange).await?;

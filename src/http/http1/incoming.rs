@@ -15,7 +15,7 @@ use super::framing::BodyFraming;
 use super::head::{Asks, BodyLength, Head};
 use crate::http::exchange::rejection::Rejection;
 use crate::http::rules::HeadRules;
-use crate::request::{BodyError, RequestContext, Watched};
+use crate::request::{BodyError, BodyWithTrailers, RequestContext};
 
 /// A body of which more is to come.
 pub(super) struct Incoming {
@@ -57,7 +57,7 @@ pub(super) fn begin(
     let length = decoder.framing.missing();
     let expects = head.asks.has(Asks::CONTINUE) && !head.asks.has(Asks::HTTP10) && input.is_empty();
     let (data, decoded) = decoder.decode(input, rules);
-    let watched = |body| Body::new(Watched::new(body, context.clone()));
+    let watched = |body| Body::new(BodyWithTrailers::new(body, context.clone()));
     if decoded == Decoded::Whole && decoder.trailers.is_empty() {
         return (watched(RequestBody::whole(data, length, context.clone())), None, decoded);
     }

@@ -18,6 +18,8 @@ pub(super) fn sniff(octets: &[u8], eof: bool, rules: &Rules) -> Result<Sniffed, 
     let seen = octets.len().min(PREFACE.len());
     if octets[..seen] == PREFACE[..seen] && !eof {
         return match (seen == PREFACE.len(), rules.http2) {
+            // Nothing else is spoken: HTTP/2 waits for the rest, in its own time.
+            (false, true) if !rules.http1 => Ok(Sniffed::Http2),
             (false, _) => Ok(Sniffed::TooShort),
             (true, true) => Ok(Sniffed::Http2),
             (true, false) => Err(Rejection::Http2Preface),
@@ -26,7 +28,7 @@ pub(super) fn sniff(octets: &[u8], eof: bool, rules: &Rules) -> Result<Sniffed, 
     if rules.http1 {
         return Ok(Sniffed::Http1);
     }
-    // Whoever speaks HTTP/1 to an endpoint of HTTP/2 gets words; anybody else hyper's GOAWAY.
+    // Whoever speaks HTTP/1 to an endpoint of HTTP/2 gets words; anybody else a GOAWAY.
     match memchr::memchr(b'\n', &octets[..octets.len().min(rules.head.max_line)]) {
         Some(end) if is_http1_line(&octets[..end]) => Err(Rejection::Http1OnHttp2Endpoint),
         None if octets.len() < rules.head.max_line && !eof => Ok(Sniffed::TooShort),

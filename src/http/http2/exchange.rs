@@ -84,6 +84,9 @@ async fn answered<S: App>(
 ) -> Option<axum::response::Response> {
     let mut call = pin!(call);
     poll_fn(|cx| {
+        if respond.poll_reset(cx).is_ready() {
+            return Poll::Ready(None);
+        }
         if let Poll::Ready(Ok(response)) = call.as_mut().poll(cx) {
             return Poll::Ready(Some(response));
         }
@@ -93,10 +96,10 @@ async fn answered<S: App>(
             expectation = None;
             let mut interim = Response::new(());
             *interim.status_mut() = StatusCode::CONTINUE;
-            // Fails when the stream is gone, which the next line sees.
+            // Fails when the stream is gone, which the next poll sees.
             let _ = respond.send_informational(interim);
         }
-        respond.poll_reset(cx).map(|_| None)
+        Poll::Pending
     })
     .await
 }
@@ -108,7 +111,7 @@ async fn send(
     stream: &mut OpenStream,
 ) -> Result<(), Reason> {
     let (head, body) = prepare(response);
-    let ends = body.is_end_stream();
+    let ends = body.has_no_body();
     let outgoing = respond.send_response(head, ends).map_err(|_| Reason::INTERNAL_ERROR)?;
     if ends {
         stream.complete();

@@ -1,13 +1,16 @@
 //! Follows what a client sends by the heads of its frames (RFC 9113 section 4.1), without a copy: for time, for floods,
 //! and for lengths whose fault h2 would name with another code. It only tells; the connection's task acts.
 
+use std::collections::VecDeque;
+use std::time::Duration;
+
 use h2::Reason;
 use tokio::time::Instant;
 
 /// Frames that ask for work and bring none: how many a client may send within [`WINDOW`] beyond those that it earns by
 /// frames of use. Twenty times what the busiest client was seen to send.
 const BUDGET: u32 = 4_000;
-const WINDOW: std::time::Duration = std::time::Duration::from_secs(10);
+const WINDOW: Duration = Duration::from_secs(10);
 /// What a frame of use earns: a stream of small messages has a WINDOW_UPDATE or two for each.
 const EARNED: u32 = 4;
 
@@ -32,6 +35,8 @@ pub(super) struct Follower {
     head: [u8; HEAD],
     have: usize,
     block: Block,
+    peek: Peek,
+    streams: ClientStreams,
     budget: u32,
     budget_since: Instant,
     /// What the client has shown to be there by.
@@ -72,6 +77,9 @@ mod kind {
     pub(super) const CONTINUATION: u8 = 9;
 }
 
+/// A stream's number; the highest bit is reserved.
+const STREAM: u32 = 0x7fff_ffff;
+
 const END_STREAM: u8 = 0x1;
 const ACK: u8 = 0x1;
 const END_HEADERS: u8 = 0x4;
@@ -86,6 +94,8 @@ impl Follower {
             head: [0; HEAD],
             have: 0,
             block: Block::None,
+            peek: Peek::Nothing,
+            streams: ClientStreams::default(),
             budget: BUDGET,
             budget_since: now,
             signs: Signs { frames: 0, last_frame: now, last_ping: None },
@@ -109,9 +119,11 @@ impl Follower {
         rest = &rest[skipped..];
         while !rest.is_empty() {
             if self.payload > 0 {
-                let skipped = rest.len().min(self.payload as usize);
-                self.payload -= u32::try_from(skipped).unwrap_or(self.payload);
-                rest = &rest[skipped..];
+                let at = octets.len() - rest.len();
+                let (payload, behind) = rest.split_at(rest.len().min(self.payload as usize));
+                self.peek.look(payload).map_err(|fault| (at, fault))?;
+                self.payload -= u32::try_from(payload.len()).unwrap_or(self.payload);
+                rest = behind;
                 self.end_of_payload(now);
                 continue;
             }
@@ -151,9 +163,16 @@ impl Follower {
     }
 
     fn begin(&mut self, head: [u8; HEAD], now: Instant) -> Result<(), Fault> {
-        let [high, middle, low, kind, flags, ..] = head;
+        let [high, middle, low, kind, flags, stream @ ..] = head;
         let length = u32::from_be_bytes([0, high, middle, low]);
+        let stream = u32::from_be_bytes(stream) & STREAM;
         check_length(kind, flags, length)?;
+        let inside_block =
+            kind != kind::CONTINUATION && matches!(self.block, Block::Open { last: false, .. });
+        if !inside_block {
+            self.streams.take(kind, flags, stream)?; // else h2 says what is wrong
+        }
+        self.peek = Peek::new(kind, flags, stream);
         self.counts = !(kind == kind::SETTINGS && flags & ACK != 0);
         match kind {
             kind::HEADERS | kind::CONTINUATION => {
@@ -193,6 +212,130 @@ impl Follower {
             }),
         }
     }
+}
+
+/// The streams on which the client may send, from what it has sent.
+#[derive(Debug, Default)]
+struct ClientStreams {
+    /// Those that it has not ended, in order.
+    open: VecDeque<u32>,
+    highest: u32,
+}
+
+/// More than this many requests are not on their way at a time. Those that the server has reset are never ended by
+/// their client, and are forgotten from here on.
+const MOST_OPEN: usize = 1024;
+
+impl ClientStreams {
+    /// Frames on a stream that the client has ended are a fault of the connection (RFC 9113 section 5.1); those on one
+    /// that it never opened h2 sees as Kestrel does.
+    fn take(&mut self, kind: u8, flags: u8, stream: u32) -> Result<(), Fault> {
+        let ends = flags & END_STREAM != 0;
+        match kind {
+            kind::HEADERS if stream > self.highest => {
+                self.highest = stream;
+                if !ends {
+                    self.open.push_back(stream);
+                }
+                if self.open.len() > MOST_OPEN {
+                    self.open.pop_front();
+                }
+            }
+            kind::HEADERS | kind::DATA if stream != 0 && stream <= self.highest => {
+                let at = self.open.binary_search(&stream).map_err(|_| Fault {
+                    reason: Reason::STREAM_CLOSED,
+                    what: "a frame on a stream that its client has ended",
+                })?;
+                if ends {
+                    self.open.remove(at);
+                }
+            }
+            kind::RST_STREAM => {
+                if let Ok(at) = self.open.binary_search(&stream) {
+                    self.open.remove(at);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// What is looked for in a payload, wherever it is cut.
+#[derive(Debug)]
+enum Peek {
+    Nothing,
+    /// The stream that a stream depends on, behind so many octets.
+    Dependency {
+        stream: u32,
+        skip: usize,
+        octets: [u8; 4],
+        have: usize,
+    },
+    /// One setting after the other.
+    Settings {
+        octets: [u8; 6],
+        have: usize,
+    },
+}
+
+impl Peek {
+    fn new(kind: u8, flags: u8, stream: u32) -> Self {
+        let skip = match kind {
+            kind::SETTINGS => return Self::Settings { octets: [0; 6], have: 0 },
+            kind::PRIORITY => 0,
+            kind::HEADERS if flags & PRIORITY_FIELDS != 0 => usize::from(flags & PADDED != 0),
+            _ => return Self::Nothing,
+        };
+        Self::Dependency { stream, skip, octets: [0; 4], have: 0 }
+    }
+
+    fn look(&mut self, payload: &[u8]) -> Result<(), Fault> {
+        match self {
+            Self::Nothing => Ok(()),
+            Self::Dependency { stream, skip, octets, have } => {
+                let skipped = payload.len().min(*skip);
+                *skip -= skipped;
+                fill(octets, have, &payload[skipped..]);
+                if *have < octets.len() {
+                    return Ok(());
+                }
+                let on_itself = u32::from_be_bytes(*octets) & STREAM == *stream;
+                *self = Self::Nothing;
+                let fault = Fault { reason: Reason::PROTOCOL_ERROR, what: "a stream that depends on itself" };
+                if on_itself { Err(fault) } else { Ok(()) }
+            }
+            Self::Settings { octets, have } => {
+                let mut rest = payload;
+                while !rest.is_empty() {
+                    rest = &rest[fill(octets, have, rest)..];
+                    if *have == octets.len() {
+                        *have = 0;
+                        check_setting(*octets)?;
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Fills up `octets`; how many of `from` it took.
+fn fill(octets: &mut [u8], have: &mut usize, from: &[u8]) -> usize {
+    let n = (octets.len() - *have).min(from.len());
+    octets[*have..*have + n].copy_from_slice(&from[..n]);
+    *have += n;
+    n
+}
+
+/// RFC 9113 section 6.5.2: a window over its most is a fault of its own kind.
+fn check_setting([id_high, id_low, value @ ..]: [u8; 6]) -> Result<(), Fault> {
+    const INITIAL_WINDOW_SIZE: u16 = 4;
+    let is_window = u16::from_be_bytes([id_high, id_low]) == INITIAL_WINDOW_SIZE;
+    if is_window && u32::from_be_bytes(value) > STREAM {
+        return Err(Fault { reason: Reason::FLOW_CONTROL_ERROR, what: "a window over the largest" });
+    }
+    Ok(())
 }
 
 /// RFC 9113 section 6 gives each kind of frame its length.
@@ -286,10 +429,78 @@ mod tests {
             (kind::DATA, PADDED, 0),
             (kind::HEADERS, PADDED | PRIORITY_FIELDS, 5),
         ] {
-            let sent = [frame(kind::DATA, 0, b"abc"), frame(kind, flags, &vec![0; length])].concat();
+            let sent = [frame(kind::HEADERS, 0, b"abc"), frame(kind, flags, &vec![0; length])].concat();
             let (at, fault) = begun(now).follow(&sent, now).unwrap_err();
             assert_eq!((at, fault.reason), (12, Reason::FRAME_SIZE_ERROR), "{kind}");
         }
+    }
+
+    fn faults(sent: &[u8]) -> Option<Reason> {
+        let now = Instant::now();
+        let whole = begun(now).follow(sent, now).err().map(|(_, fault)| fault.reason);
+        for size in 1..sent.len() {
+            let mut follower = begun(now);
+            let cut = sent.chunks(size).find_map(|piece| follower.follow(piece, now).err());
+            assert_eq!(cut.map(|(_, fault)| fault.reason), whole, "in pieces of {size}");
+        }
+        whole
+    }
+
+    #[test]
+    fn a_stream_that_its_client_has_ended_is_closed() {
+        let on = |stream: u8, mut frame: Vec<u8>| {
+            frame[8] = stream;
+            frame
+        };
+        let headers = |stream, flags| on(stream, frame(kind::HEADERS, END_HEADERS | flags, b"a"));
+        let data = |stream, flags| on(stream, frame(kind::DATA, flags, b"a"));
+        let rst = |stream| on(stream, frame(kind::RST_STREAM, 0, &[0; 4]));
+        let good =
+            [headers(1, 0), headers(3, 0), data(1, 0), data(3, 0), headers(1, END_STREAM), rst(3), rst(3)];
+        assert_eq!(faults(&good.concat()), None);
+        for bad in [
+            [headers(1, END_STREAM), data(1, 0)],
+            [headers(1, END_STREAM), headers(1, END_STREAM)],
+            [headers(3, END_STREAM), headers(1, END_STREAM)],
+            [[headers(1, 0), data(1, END_STREAM)].concat(), data(1, 0)],
+            [[headers(1, 0), rst(1)].concat(), data(1, 0)],
+        ] {
+            assert_eq!(faults(&bad.concat()), Some(Reason::STREAM_CLOSED), "{bad:?}");
+        }
+        assert_eq!(faults(&data(1, 0)), None, "h2 sees that it was never opened");
+    }
+
+    #[test]
+    fn streams_that_are_never_ended_are_forgotten() {
+        let mut streams = ClientStreams::default();
+        for stream in 0..5000 {
+            streams.take(kind::HEADERS, 0, 2 * stream + 1).unwrap();
+        }
+        assert_eq!(streams.open.len(), MOST_OPEN);
+        assert!(streams.take(kind::DATA, 0, 1).is_err());
+        assert!(streams.take(kind::DATA, 0, 9999).is_ok());
+    }
+
+    #[test]
+    fn a_stream_does_not_depend_on_itself() {
+        let fields = [0, 0, 0, 1, 16];
+        let padded = [&[0][..], &fields].concat();
+        assert_eq!(faults(&frame(kind::PRIORITY, 0, &fields)), Some(Reason::PROTOCOL_ERROR));
+        let headers = frame(kind::HEADERS, PRIORITY_FIELDS | END_HEADERS, &fields);
+        assert_eq!(faults(&headers), Some(Reason::PROTOCOL_ERROR));
+        let headers = frame(kind::HEADERS, PADDED | PRIORITY_FIELDS | END_HEADERS, &padded);
+        assert_eq!(faults(&headers), Some(Reason::PROTOCOL_ERROR));
+        assert_eq!(faults(&frame(kind::PRIORITY, 0, &[0, 0, 0, 3, 16])), None);
+    }
+
+    #[test]
+    fn a_window_has_a_largest_size() {
+        let settings = |window: u32| {
+            let window = window.to_be_bytes();
+            frame(kind::SETTINGS, 0, &[&[0, 3, 0, 0, 0, 9, 0, 4][..], &window].concat())
+        };
+        assert_eq!(faults(&settings(0x7fff_ffff)), None);
+        assert_eq!(faults(&settings(0x8000_0000)), Some(Reason::FLOW_CONTROL_ERROR));
     }
 
     #[test]

@@ -38,8 +38,8 @@ use super::exchange::{Call, extensions};
 use super::rules::Rules;
 use super::upgrade::{Upgrade, UpgradeLimit};
 use crate::connection::{BoxIo, ConnectionInfo};
-use crate::request::min_response_data_rate::Watched as TimedTask;
-use crate::request::{LimitState, RequestContext, Watched};
+use crate::request::min_response_data_rate::TimedTask;
+use crate::request::{BodyWithTrailers, LimitState, RequestContext};
 use crate::telemetry::events;
 use crate::text::date;
 use crate::transport::Rewind;
@@ -65,23 +65,39 @@ impl<S> Server<S> {
     }
 }
 
-/// Serves a connection that begins with the preface; `read` is what has been read of it.
+/// Serves a connection that is to begin with the preface; `read` is what has been read of it.
 pub(crate) async fn serve<S: App>(io: BoxIo, read: BytesMut, server: Server<S>) {
     let wire = Wire::new(Rewind::new(io, read), server.rules.max_gathered);
-    let Some(h2) = handshake(&wire, &server).await else { return };
-    let mut connection = Connection::new(h2, wire, server);
-    std::future::poll_fn(|cx| connection.poll(cx)).await;
+    match handshake(&wire, &server.info, &server.rules).await {
+        Ok(h2) => {
+            let mut connection = Connection::new(h2, wire, server);
+            std::future::poll_fn(|cx| connection.poll(cx)).await;
+        }
+        Err(Some(reason)) => {
+            wire.lock().say_instead(&goaway(reason)); // not behind SETTINGS to who speaks something else
+            let last_words = std::future::poll_fn(|cx| wire.lock().poll_linger(cx));
+            // Whether the client takes them or not.
+            let _ = timeout(GOODBYE, last_words).await;
+        }
+        Err(None) => {}
+    }
 }
 
-/// Waits for the preface and sends our SETTINGS.
-async fn handshake<S>(wire: &Wire, server: &Server<S>) -> Option<h2::server::Connection<Wire, Bytes>> {
-    let limits = &server.rules.http2_limits;
+/// Waits for the preface and sends our SETTINGS; with `Err`, what the client is told.
+///
+/// Without the app, which need not be shared between threads.
+async fn handshake(
+    wire: &Wire,
+    info: &ConnectionInfo,
+    rules: &Rules,
+) -> Result<h2::server::Connection<Wire, Bytes>, Option<Reason>> {
+    let limits = &rules.http2_limits;
     let mut builder = h2::server::Builder::new();
     builder
-        .max_concurrent_streams(limits.max_streams_per_connection)
+        .max_concurrent_streams(limits.max_streams_per_connection.unwrap_or(u32::MAX))
         .initial_connection_window_size(limits.initial_connection_window_size)
         .initial_window_size(limits.initial_stream_window_size)
-        .max_header_list_size(u32::try_from(server.rules.head.max_headers_total).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(rules.head.max_headers_total).unwrap_or(u32::MAX))
         .enable_connect_protocol();
     // What is the protocol's default is not said.
     if limits.header_table_size != 4096 {
@@ -92,27 +108,31 @@ async fn handshake<S>(wire: &Wire, server: &Server<S>) -> Option<h2::server::Con
     }
     let mut handshake = std::pin::pin!(builder.handshake(wire.clone()));
     let handshake = std::future::poll_fn(|cx| {
-        let done = handshake.as_mut().poll(cx);
-        // Our SETTINGS do not wait for the client's; an error is h2's to see.
-        let _ = wire.lock().poll_write_gathered(cx);
-        if done.is_pending() && server.info.wants_abort() {
-            return Poll::Ready(None);
+        info.set_driver(cx.waker());
+        match handshake.as_mut().poll(cx) {
+            Poll::Pending if info.wants_abort() || info.wants_close() => Poll::Ready(None),
+            polled => polled.map(Some),
         }
-        server.info.set_driver(cx.waker());
-        done.map(Some)
     });
-    let patience = server.rules.request_headers.or(server.rules.keep_alive);
-    let done = match patience {
-        Some(patience) => timeout(patience, handshake).await.ok()?,
-        None => handshake.await,
+    let done = match rules.keep_alive {
+        Some(patience) => timeout(patience, handshake).await,
+        None => Ok(handshake.await),
     };
-    match done? {
-        Ok(h2) => Some(h2),
-        Err(error) => {
-            events::connection_failed(&server.info, &error);
-            None
+    match done {
+        Ok(Some(Ok(h2))) => Ok(h2),
+        Ok(Some(Err(error))) => {
+            events::connection_failed(info, &error);
+            Err(error.reason())
         }
+        Ok(None) => Err(None),
+        Err(_) => Err(Some(Reason::NO_ERROR)),
     }
+}
+
+/// A GOAWAY frame on a connection without streams (RFC 9113 section 6.8).
+fn goaway(reason: Reason) -> [u8; 17] {
+    let [a, b, c, d] = u32::from(reason).to_be_bytes();
+    [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d]
 }
 
 /// Where a connection is on its way to its end.
@@ -252,12 +272,15 @@ impl<S: App> Connection<S> {
             Body::empty()
         } else {
             expectation = Expectation::of(&parts.headers);
-            let body = RequestBody::new(incoming, &parts.headers, context.clone(), expectation.clone());
+            let rules = self.server.rules.head;
+            let (kept, expected) = (context.clone(), expectation.clone());
+            let body = RequestBody::new(incoming, &parts.headers, kept, expected, rules);
             unread = Some(body.unread());
-            Body::new(Watched::new(body, context))
+            Body::new(BodyWithTrailers::new(body, context))
         };
         let method = parts.method.clone();
-        let call = Call::new(&mut self.server.app, Request::from_parts(parts, body));
+        let call =
+            Call::new(&mut self.server.app, Request::from_parts(parts, body), info, &self.server.rules);
         let waits_for_body = unread.is_some();
         let exchange = Exchange { call, method, stream, respond, expectation, connect, _unread: unread };
         let info = info.clone();
@@ -336,8 +359,10 @@ impl<S: App> Connection<S> {
             Phase::Goodbye(since) => after(idle_since.map(|idle| idle.max(since)), Some(GOODBYE)),
             Phase::Ending(since) => Some(since + GOODBYE),
         };
-        let block_ends = after(block_since, rules.request_headers);
-        let ping_due = self.pings.as_ref().and_then(|pings| pings.due(signs));
+        // One that ends waits for nothing but its end.
+        let ending = matches!(self.phase, Phase::Ending(_));
+        let block_ends = after(block_since, rules.request_headers).filter(|_| !ending);
+        let ping_due = self.pings.as_ref().filter(|_| !ending).and_then(|pings| pings.due(signs));
         let Some(deadline) = [idle_ends, block_ends, ping_due].into_iter().flatten().min() else {
             self.timer = None;
             return Poll::Pending;

@@ -10,6 +10,8 @@ use http::header::{CONTENT_LENGTH, EXPECT};
 use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
+use crate::http::exchange::decoded::check_trailers;
+use crate::http::rules::HeadRules;
 use crate::request::{BodyError, RequestContext};
 
 /// What a handler did not read of a body. While the answer is not complete it is neither read nor let go of: h2 would
@@ -28,6 +30,9 @@ pub(super) struct RequestBody {
     data_ended: bool,
     /// Until the first octet has come.
     expectation: Option<Arc<Expectation>>,
+    rules: HeadRules,
+    /// How many fields came before the body.
+    fields: usize,
 }
 
 impl RequestBody {
@@ -36,10 +41,11 @@ impl RequestBody {
         headers: &HeaderMap,
         context: RequestContext,
         expectation: Option<Arc<Expectation>>,
+        rules: HeadRules,
     ) -> Self {
         let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let (stream, unread) = (Some(stream), Unread::default());
-        Self { stream, unread, context, length, data_ended: false, expectation }
+        Self { stream, unread, context, length, data_ended: false, expectation, rules, fields: headers.len() }
     }
 
     /// Where the stream is after the handler has let go of the body.
@@ -47,7 +53,7 @@ impl RequestBody {
         self.unread.clone()
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Some(stream) = &mut self.stream else { return Poll::Ready(None) };
         if !self.data_ended {
             let data = stream.poll_data(cx);
@@ -64,11 +70,18 @@ impl RequestBody {
                     self.length = self.length.map(|length| length.saturating_sub(data.len() as u64));
                     return Poll::Ready(Some(Ok(Frame::data(data))));
                 }
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                Some(Err(error)) => return Poll::Ready(Some(Err(fault(&error)))),
                 None => self.data_ended = true,
             }
         }
-        stream.poll_trailers(cx).map(|trailers| trailers.transpose().map(|read| read.map(Frame::trailers)))
+        Poll::Ready(match ready!(stream.poll_trailers(cx)) {
+            Ok(None) => None,
+            Ok(Some(trailers)) => Some(match check_trailers(&trailers, self.fields, &self.rules) {
+                Ok(()) => Ok(Frame::trailers(trailers)),
+                Err(rejection) => Err(BodyError::rejected(rejection.status())),
+            }),
+            Err(error) => Some(Err(fault(&error))),
+        })
     }
 }
 
@@ -81,15 +94,12 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let frame = ready!(self.poll(cx));
-        Poll::Ready(frame.map(|frame| {
-            frame.map_err(|error| {
-                let error = fault(&error);
-                if let Some(status) = error.status() {
-                    self.context.limits().fail(status);
-                }
-                error
-            })
-        }))
+        if let Some(Err(error)) = &frame
+            && let Some(status) = error.status()
+        {
+            self.context.limits().fail(status);
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

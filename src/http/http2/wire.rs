@@ -53,6 +53,11 @@ impl WireState {
         self.fault.take()
     }
 
+    /// Has this written in place of what has been gathered, of which nothing has been written.
+    pub(super) fn say_instead(&mut self, octets: &[u8]) {
+        self.gathered = octets.to_vec();
+    }
+
     /// Writes what has been gathered.
     pub(super) fn poll_write_gathered(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.written < self.gathered.len() {

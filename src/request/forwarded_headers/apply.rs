@@ -9,13 +9,10 @@ use http::{HeaderName, HeaderValue, Request, Uri};
 
 use super::values::{self, Element, Value};
 use super::{ForwardedHeaders, ForwardedHeadersLayer, address};
+use crate::request::shared::ForwardedRemote;
 use crate::request::{PathBase, RequestContext, RequestScheme};
 use crate::telemetry::events;
 use crate::text::host;
-
-/// The address that stands for that of the connection, for one request.
-#[derive(Clone, Copy)]
-pub(crate) struct ForwardedRemote(pub(crate) SocketAddr);
 
 /// What the headers say, a list each; the nearest proxy is the last.
 #[derive(Default)]

@@ -70,7 +70,6 @@ mod network;
 mod service;
 mod values;
 
-pub(crate) use apply::ForwardedRemote;
 pub use layer::{ForwardedHeaders, ForwardedHeadersLayer};
 pub use network::IpNetwork;
 pub use service::ForwardedHeadersService;

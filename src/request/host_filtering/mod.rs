@@ -45,8 +45,10 @@
 //!
 //! # Differences from ASP.NET Core
 //!
-//! - An empty list and a pattern that can be no name are errors where they are given, not exceptions of each request.
-//! - A port that is no number is answered 400, where the middleware throws.
+//! - An empty list, and a pattern that no request can match (`https://a/`, `a:8080`, `a b`, `*.com*`), are errors where
+//!   they are given, which say what to write; after such an error a list stays as it was.
+//! - A host that Kestrel would refuse (`a/.example.com`, a port that is no number) is in no list and answered 400, under
+//!   other servers too.
 //! - A request that names a host twice, in its URI and in a Host header, needs both to be allowed.
 //! - Only the list can change while the server runs.
 

@@ -1,12 +1,11 @@
 //! The list of allowed hosts, and how a host is compared with it.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::error::{Error, ErrorKind};
-use crate::text::host;
+use crate::text::host_name;
 
 /// A list of host patterns that can change while the server runs.
 ///
@@ -39,7 +38,7 @@ enum Patterns {
 }
 
 impl AllowedHosts {
-    /// These hosts; an error if there are none, or if one can be no name.
+    /// These hosts; an error if there are none, and for one that no request can name (`https://a/`, `a:8080`).
     pub fn new<I>(patterns: I) -> Result<Self, Error>
     where
         I: IntoIterator<Item: AsRef<str>>,
@@ -97,13 +96,19 @@ impl Patterns {
     where
         I: IntoIterator<Item: AsRef<str>>,
     {
-        let mut all = Vec::new();
+        let (mut any, mut all) = (false, Vec::new());
         for pattern in patterns {
-            let pattern = to_ascii(pattern.as_ref())?;
-            if matches!(&*pattern, "*" | "[::]" | "0.0.0.0") {
-                return Ok(Self::Any);
+            let pattern = pattern.as_ref();
+            if matches!(pattern, "*" | "[::]" | "0.0.0.0") {
+                any = true;
+                continue;
             }
+            let pattern = host_name::of_pattern(pattern)
+                .map_err(|why| Error::new(ErrorKind::Option, format!("allowed hosts: {why}")))?;
             all.push(pattern.into());
+        }
+        if any {
+            return Ok(Self::Any);
         }
         if all.is_empty() {
             let message = "the list of allowed hosts is empty; to allow every host, say \"*\"";
@@ -114,38 +119,15 @@ impl Patterns {
 
     fn contains(&self, host: &[u8]) -> bool {
         let Self::Some(patterns) = self else { return true };
-        let (name, port) = host::split(host);
-        port.iter().all(u8::is_ascii_digit)
-            && patterns.iter().any(|pattern| matches_one(pattern.as_bytes(), &name))
+        host_name::of(host).is_some_and(|name| patterns.iter().any(|pattern| matches_one(pattern, name)))
     }
 }
 
-fn matches_one(pattern: &[u8], name: &[u8]) -> bool {
-    if pattern.eq_ignore_ascii_case(name) {
-        return true;
-    }
+fn matches_one(pattern: &str, name: &str) -> bool {
+    let Some(root) = pattern.strip_prefix('*') else { return pattern.eq_ignore_ascii_case(name) };
     // At least one octet before the dot: `.example.com` is not below `example.com`.
-    pattern.strip_prefix(b"*").is_some_and(|root| {
-        root.starts_with(b".")
-            && name.len() > root.len()
-            && name[name.len() - root.len()..].eq_ignore_ascii_case(root)
-    })
-}
-
-/// A pattern as the header of a request would spell it.
-fn to_ascii(pattern: &str) -> Result<Cow<'_, str>, Error> {
-    let is_safe = |octet: u8| octet.is_ascii_alphanumeric() || b"%-.:[]_".contains(&octet);
-    if pattern.bytes().all(is_safe) {
-        return Ok(Cow::Borrowed(pattern));
-    }
-    let (name, port) = host::split(pattern.as_bytes());
-    // Cut at ASCII characters, so it is text.
-    let (name, port) = (String::from_utf8_lossy(&name), String::from_utf8_lossy(port));
-    let Some(name) = host::to_ascii(&name) else {
-        let message = format!("the allowed host {pattern:?} can be no name of a host");
-        return Err(Error::new(ErrorKind::Option, message));
-    };
-    Ok(Cow::Owned(if port.is_empty() { name.into_owned() } else { format!("{name}:{port}") }))
+    let below = name.len().checked_sub(root.len()).filter(|below| *below > 0);
+    below.is_some_and(|below| name.as_bytes()[below..].eq_ignore_ascii_case(root.as_bytes()))
 }
 
 #[cfg(test)]
@@ -162,8 +144,8 @@ mod tests {
             ("localHost", "LOCALhost:9090"),
             ("*.exampLe.com", "foo.eXample.com:443"),
             ("[::ABC]", "[::aBc]:1"),
-            ("[::1]", "::1"),
             ("bücher.example", "XN--BCHER-KVA.example"),
+            ("*.bücher.example", "a.xn--bcher-kva.example"),
             ("xn--bcher-kva.example", "xn--bcher-kva.example"),
             ("0.0.0.0", "malformed:port"),
         ] {
@@ -175,24 +157,60 @@ mod tests {
             ("*.example.com", "foo.example.com.bar"),
             ("example.com", "example.com:80a"),
             ("example.com", ":80"),
-            ("example.com:80", "example.com:80"),
             ("[::1]", "[::1"),
-            ("**", "a"),
         ] {
             assert!(!is_allowed(pattern, host), "{pattern} {host}");
         }
     }
 
     #[test]
-    fn refuses_what_can_be_no_name() {
-        for pattern in ["é..example", "a\0b", "-é.example"] {
-            assert!(
-                AllowedHosts::new([pattern]).unwrap_err().to_string().contains("allowed host"),
-                "{pattern}"
-            );
+    fn what_is_no_host_is_in_no_list() {
+        for host in [
+            "evil.test/.example.com",
+            "evil.test?.example.com",
+            "evil.test#.example.com",
+            "evil.test\\.example.com",
+            "u@a.example.com",
+            "a b.example.com",
+            "*.example.com",
+            "a.example.com:",
+            "a:1:b.example.com",
+            "a.example.com,b.example.com",
+            "é.example.com",
+        ] {
+            assert!(!is_allowed("*.example.com", host), "{host}");
+        }
+        assert!(!is_allowed("[::1]", "[::1]80"));
+        assert!(!is_allowed("[::1]", "::1"));
+    }
+
+    #[test]
+    fn refuses_what_can_match_no_host() {
+        for (pattern, meant) in [
+            ("https://a/", "\"a\""),
+            ("a:8080", "\"a\""),
+            ("a b", "one name"),
+            ("*.com*", "below a name"),
+            ("**", "below a name"),
+            ("*:80", "below a name"),
+            ("*.", "below a name"),
+            ("*.*.com", "below a name"),
+            ("*example.com", "below a name"),
+            ("*.[::1]", "below a name"),
+            ("*.example.com:80", "\"*.example.com\""),
+            ("::1", "\"[::1]\""),
+            ("", "one name"),
+            ("é..example", "one name"),
+            ("a\0b", "one name"),
+            ("-é.example", "one name"),
+        ] {
+            let error = AllowedHosts::new(["*", pattern]).unwrap_err();
+            assert!(error.is_option() && error.to_string().contains(meant), "{pattern}: {error}");
         }
         let hosts = AllowedHosts::new(["a"]).unwrap();
         assert!(hosts.set(["é..example"]).is_err());
-        assert!(hosts.contains(b"a"));
+        assert!(hosts.set([""; 0]).is_err());
+        assert!(hosts.set("".split(';')).is_err());
+        assert!(hosts.contains(b"a") && !hosts.contains(b"b"));
     }
 }

@@ -35,6 +35,7 @@
 //! - A port that is none, a status that does not redirect, and addresses with different ports for https are errors
 //!   where they are given. There is no port that means "do not redirect": leave the layer out.
 //! - The addresses of the server are not found by themselves; give them to the layer.
+//! - A request that names no host, or what Kestrel refuses as one, is answered 400: there is nowhere to send it.
 
 mod layer;
 mod service;

@@ -10,9 +10,10 @@ use tower::Service;
 
 use super::HttpsRedirectionLayer;
 use super::layer::Target;
+use crate::request::shared::path_base::encode;
 use crate::request::{OrAnswer, PathBase, RequestScheme};
 use crate::telemetry::events;
-use crate::text::host;
+use crate::text::{host, host_name};
 
 /// The service of [`HttpsRedirectionLayer`].
 ///
@@ -70,29 +71,30 @@ fn redirect<B, ResBody: From<&'static str>>(
     response
 }
 
-/// `None`: the host is in no spelling that a URI can have.
+/// `None`: the request names no host, or what is none.
 fn location<B>(request: &Request<B>, port: NonZeroU16) -> Option<HeaderValue> {
     let named = host::of(request.uri(), request.headers());
-    let (name, _) = host::split(&named);
-    let name = std::str::from_utf8(&name).ok()?;
     let mut url = String::from("https://");
-    if name.is_ascii() {
-        url.push_str(name);
-    } else {
-        url.push_str(&host::to_ascii(name)?);
-    }
+    url.push_str(&host_name::of_any_script(&named)?);
     if port.get() != 443 {
         url.push(':');
         url.push_str(&port.to_string());
     }
-    // The path as the client wrote it. Of `*` and of an authority there is none.
-    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-    let path = if path.starts_with('/') { path } else { "/" };
-    if let Some(base) = request.extensions().get::<PathBase>() {
-        let base = base.to_uri();
-        url.push_str(base.strip_suffix('/').unwrap_or(&base));
+    // `*` and an authority have no path.
+    let target = request.uri().path_and_query().filter(|target| target.path().starts_with('/'));
+    let base = request.extensions().get::<PathBase>().map(PathBase::to_uri).unwrap_or_default();
+    match target {
+        Some(target) => {
+            url.push_str(base.strip_suffix('/').unwrap_or(&base));
+            url.push_str(&encode(target.path()));
+            if let Some(query) = target.query() {
+                url.push('?');
+                url.push_str(query);
+            }
+        }
+        None if base.is_empty() => url.push('/'),
+        None => url.push_str(&base),
     }
-    url.push_str(path);
     HeaderValue::try_from(url).ok()
 }
 
@@ -118,7 +120,14 @@ mod tests {
             ("*", "[::1]:80", "https://[::1]/"),
             ("example.com:443", "x", "https://example.com/"),
             ("//evil.example/", "a", "https://a//evil.example/"),
-            ("/", "::1", "https://[::1]/"),
+            (
+                "/[|]{}\\^%zz%C3%BC;,:@&=+$!*'()-_.~",
+                "a",
+                "https://a/%5B%7C%5D%7B%7D%5C%5E%25zz%C3%BC;,:@&=+$!*'()-_.~",
+            ),
+            ("/?[|]{}", "a", "https://a/?[|]{}"),
+            ("/?", "a", "https://a/?"),
+            ("/", "bücher.example:80", "https://xn--bcher-kva.example/"),
         ] {
             let response = answer(&layer, Request::get(uri).header("host", host)).await;
             assert_eq!(response.status(), 307);
@@ -141,5 +150,39 @@ mod tests {
         let layer = HttpsRedirectionLayer::new().https_port(5001).unwrap();
         let request = Request::get("/p").header("host", "a").extension(PathBase::new("/b c/").unwrap());
         assert_eq!(answer(&layer, request).await.headers()["location"], "https://a:5001/b%20c/p");
+        for (base, target, location) in [
+            ("/b", "/", "https://a:5001/b/"),
+            ("/b", "*", "https://a:5001/b"),
+            ("/b/", "*", "https://a:5001/b/"),
+        ] {
+            let request =
+                Request::options(target).header("host", "a").extension(PathBase::new(base).unwrap());
+            assert_eq!(answer(&layer, request).await.headers()["location"], location, "{base} {target}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_is_sent_to_what_is_no_host() {
+        let layer = HttpsRedirectionLayer::new().https_port(443).unwrap();
+        for host in [
+            "",
+            ":80",
+            "a:",
+            "a:x",
+            "::1",
+            "a:1:2",
+            "[::1]80",
+            "a b",
+            "a/b",
+            "evil.test/.a",
+            "u@a",
+            "a?b",
+            "é..a",
+        ] {
+            let response = answer(&layer, Request::get("/").header("host", host)).await;
+            assert_eq!(response.status(), 400, "{host}");
+            assert!(!response.headers().contains_key("location"), "{host}");
+        }
+        assert_eq!(answer(&layer, Request::get("/")).await.status(), 400);
     }
 }

@@ -221,14 +221,14 @@ mod tests {
             .route("/", post(length))
             .route("/ignored", post(async || "ignored"))
             .route("/raised", post(raised))
-            .route("/route", post(length).layer(MaxRequestBodySizeLayer::bytes(20)))
-            .route("/lifted", post(length).layer(MaxRequestBodySizeLayer::unlimited()))
+            .route("/route", post(length).layer(MaxRequestBodySizeLayer::new(20)))
+            .route("/lifted", post(length).layer(MaxRequestBodySizeLayer::new(None)))
             .layer(layer)
     }
 
     #[tokio::test]
     async fn a_body_over_the_limit_is_413_by_axum_alone() {
-        let app = app(MaxRequestBodySizeLayer::bytes(10));
+        let app = app(MaxRequestBodySizeLayer::new(10));
         let ten = || frames([Bytes::from_static(b"0123456789")]);
         assert_eq!(send(&app, "/", ten()).await.status(), 200);
         for body in ["0123456789a".into(), frames(["01234", "56789", "a"].map(Bytes::from))] {
@@ -240,14 +240,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_that_nobody_reads_disturbs_nobody() {
-        let response = send(&app(MaxRequestBodySizeLayer::bytes(10)), "/ignored", "0123456789a".into()).await;
+        let response = send(&app(MaxRequestBodySizeLayer::new(10)), "/ignored", "0123456789a".into()).await;
         assert_eq!(response.status(), 200);
         assert!(!response.headers().contains_key("connection"));
     }
 
     #[tokio::test]
     async fn a_route_and_a_handler_set_the_limit_of_the_layer_outside() {
-        let app = app(MaxRequestBodySizeLayer::bytes(10));
+        let app = app(MaxRequestBodySizeLayer::new(10));
         assert_eq!(send(&app, "/route", vec![b'x'; 20].into()).await.status(), 200);
         assert_eq!(send(&app, "/route", vec![b'x'; 21].into()).await.status(), 413);
         assert_eq!(send(&app, "/lifted", vec![b'x'; 1000].into()).await.status(), 200);
@@ -273,7 +273,7 @@ mod tests {
             }
             format!("{octets} {}", count < 200)
         };
-        let app = Router::new().route("/", post(counts)).layer(MaxRequestBodySizeLayer::bytes(1_000_000));
+        let app = Router::new().route("/", post(counts)).layer(MaxRequestBodySizeLayer::new(1_000_000));
         let body = frames((0..1_000_000).map(|_| Bytes::from_static(b"x")));
         let text = send(&app, "/", body).await.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(text, "1000000 true");
@@ -291,7 +291,7 @@ mod tests {
             }
             format!("{lengths:?}")
         };
-        let app = Router::new().route("/", post(order)).layer(MaxRequestBodySizeLayer::unlimited());
+        let app = Router::new().route("/", post(order)).layer(MaxRequestBodySizeLayer::new(None));
         let text = send(&app, "/", frames(sent)).await.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(text, format!("[2, {LARGE}, 1]"));
     }

@@ -16,14 +16,10 @@ pub struct MaxRequestBodySizeLayer {
 }
 
 impl MaxRequestBodySizeLayer {
-    /// Bodies of at most so many bytes; 0 takes empty ones only.
-    pub fn bytes(limit: u64) -> Self {
-        Self { limit: Some(limit) }
-    }
-
-    /// Bodies of any size, which hurts a handler that gathers them in memory.
-    pub fn unlimited() -> Self {
-        Self { limit: None }
+    /// Bodies of at most so many bytes; 0 takes empty ones only; `None` takes any, which hurts a
+    /// handler that gathers them in memory.
+    pub fn new(bytes: impl Into<Option<u64>>) -> Self {
+        Self { limit: bytes.into() }
     }
 }
 

@@ -31,8 +31,8 @@
 //!
 //! let app: Router = Router::new()
 //!     .route("/avatar", post(length))
-//!     .route("/note", post(length).layer(MaxRequestBodySizeLayer::bytes(5)))
-//!     .layer(MaxRequestBodySizeLayer::bytes(1024 * 1024));
+//!     .route("/note", post(length).layer(MaxRequestBodySizeLayer::new(5)))
+//!     .layer(MaxRequestBodySizeLayer::new(1024 * 1024));
 //!
 //! let request = |path| Request::post(path).body(Body::from("Hello, World!")).unwrap();
 //! let response = app.clone().oneshot(request("/avatar")).await.unwrap();

@@ -10,8 +10,8 @@ use crate::request::shared::path_base::escaped;
 pub(super) enum Kind {
     UrlEncoded,
     Multipart {
-        /// With the two hyphens before it.
-        delimiter: Vec<u8>,
+        /// With the two hyphens before it; `None` if the type names no boundary, or one that is too long.
+        delimiter: Option<Vec<u8>>,
     },
 }
 
@@ -33,9 +33,8 @@ impl Kind {
         if !media_type.eq_ignore_ascii_case(b"multipart/form-data") {
             return None;
         }
-        let boundary =
-            parameter(parts, b"boundary").filter(|text| (1..=MAX_BOUNDARY).contains(&text.len()))?;
-        Some(Self::Multipart { delimiter: [b"--", boundary].concat() })
+        let boundary = parameter(parts, b"boundary").filter(|text| (1..=MAX_BOUNDARY).contains(&text.len()));
+        Some(Self::Multipart { delimiter: boundary.map(|boundary| [b"--", boundary].concat()) })
     }
 
     /// The values of the fields of that name that are not empty, with commas between; `None` if the form cannot be
@@ -43,7 +42,7 @@ impl Kind {
     pub(super) fn value(&self, form: &[u8], name: &str) -> Option<Vec<u8>> {
         let fields = match self {
             Self::UrlEncoded => url_encoded(form)?,
-            Self::Multipart { delimiter } => multipart(form, delimiter)?,
+            Self::Multipart { delimiter } => multipart(form, delimiter.as_ref()?)?,
         };
         let values = fields.into_iter().filter(|(field, value)| is_same(field, name) && !value.is_empty());
         Some(values.map(|(_, value)| value).collect::<Vec<_>>().join(&b","[..]))
@@ -51,9 +50,9 @@ impl Kind {
 }
 
 /// A name and a value.
-type Field = (Vec<u8>, Vec<u8>);
+type FormField = (Vec<u8>, Vec<u8>);
 
-fn url_encoded(form: &[u8]) -> Option<Vec<Field>> {
+fn url_encoded(form: &[u8]) -> Option<Vec<FormField>> {
     let mut fields = Vec::new();
     for pair in form.split(|&octet| octet == b'&').filter(|pair| !pair.is_empty()) {
         let mut parts = pair.splitn(2, |&octet| octet == b'=');
@@ -84,7 +83,7 @@ fn decode(text: &[u8]) -> Vec<u8> {
 }
 
 /// The fields of RFC 7578 that are no files.
-fn multipart(form: &[u8], delimiter: &[u8]) -> Option<Vec<Field>> {
+fn multipart(form: &[u8], delimiter: &[u8]) -> Option<Vec<FormField>> {
     let mut fields = Vec::new();
     if form.is_empty() {
         return Some(fields);
@@ -182,10 +181,28 @@ mod tests {
     #[test]
     fn knows_forms_by_their_type() {
         assert_eq!(kind("Application/X-www-form-urlencoded ; charset=utf-8"), Some(Kind::UrlEncoded));
-        let multipart = Some(Kind::Multipart { delimiter: b"--a;b".to_vec() });
+        let multipart = Some(Kind::Multipart { delimiter: Some(b"--a;b".to_vec()) });
         assert_eq!(kind("multipart/form-data; Boundary=\"a;b\""), multipart);
-        for none in ["", "text/plain", "multipart/form-data", "multipart/form-data; boundary=", "nonsense"] {
+        for none in ["", "text/plain", "multipart/mixed; boundary=b", "nonsense"] {
             assert_eq!(kind(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_multipart_form_without_a_boundary_cannot_be_read() {
+        let long = format!("multipart/form-data; boundary={}", "b".repeat(129));
+        for content_type in [
+            "multipart/form-data",
+            "multipart/form-data; boundary",
+            "multipart/form-data; boundary=",
+            "multipart/form-data; boundary=\"\"",
+            "multipart/form-data; charset=utf-8",
+            &long,
+        ] {
+            let form = Kind::of(&HeaderValue::from_str(content_type).unwrap()).unwrap();
+            for text in ["", "_method=DELETE", "--\r\n\r\n\r\n----"] {
+                assert_eq!(value(&form, text), None, "{content_type}");
+            }
         }
     }
 

@@ -29,7 +29,9 @@
 //!
 //! # Differences from ASP.NET Core
 //!
-//! - A method that is none (`PUT, DELETE`, `a b`, two fields) is answered 400; there the app gets it.
+//! - A method that is none (`PUT, DELETE`, `a b`, two fields) is answered 400, and so is `CONNECT`; there the app gets
+//!   it.
+//! - To the client the request stays a POST: where it became a HEAD, the answer has no body and says no length of one.
 //! - The body that was read for the form is handed on whole, for the handler to read again. It may have 1 MiB, else
 //!   the answer is 413; a form that cannot be read is answered 400, where the middleware throws.
 //! - The charset of the form is not looked at: names and values are taken for ASCII or UTF-8.
@@ -39,4 +41,4 @@ mod layer;
 mod service;
 
 pub use layer::HttpMethodOverrideLayer;
-pub use service::{HttpMethodOverride, ResponseFuture};
+pub use service::{HttpMethodOverride, HttpMethodOverrideFuture};

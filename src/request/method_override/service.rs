@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderName, Method, Request, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tower::Service;
@@ -41,7 +41,7 @@ where
 {
     type Response = Response;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future, S::Error>;
+    type Future = HttpMethodOverrideFuture<S::Future, S::Error>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -50,16 +50,18 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let mut request = request.map(Body::new);
         if !request.method().as_str().eq_ignore_ascii_case("POST") {
-            return ResponseFuture::direct(OrAnswer::pass(self.inner.call(request)));
+            return HttpMethodOverrideFuture::direct(OrAnswer::pass(self.inner.call(request)));
         }
         if let Some(field) = &self.options.field {
-            let Some(kind) = request.headers().get(CONTENT_TYPE).and_then(Kind::of) else {
-                return ResponseFuture::direct(OrAnswer::pass(self.inner.call(request)));
+            let is_empty = request.headers().get(CONTENT_LENGTH).is_some_and(|length| length == "0");
+            let kind = request.headers().get(CONTENT_TYPE).filter(|_| !is_empty).and_then(Kind::of);
+            let Some(kind) = kind else {
+                return HttpMethodOverrideFuture::direct(OrAnswer::pass(self.inner.call(request)));
             };
             // The one that is ready is the one to call.
             let clone = self.inner.clone();
             let inner = std::mem::replace(&mut self.inner, clone);
-            return ResponseFuture::form(read(
+            return HttpMethodOverrideFuture::form(read(
                 inner,
                 request,
                 kind,
@@ -68,19 +70,37 @@ where
             ));
         }
         let method = joined(request.headers(), &HEADER).into_owned();
-        ResponseFuture::direct(match replace(&mut request, &method) {
-            Ok(()) => OrAnswer::pass(self.inner.call(request)),
-            Err(status) => OrAnswer::answer(status.into_response()),
-        })
+        match replace(&mut request, &method) {
+            Ok(now) => HttpMethodOverrideFuture::changed(self.inner.call(request), now),
+            Err(status) => HttpMethodOverrideFuture::direct(OrAnswer::answer(status.into_response())),
+        }
     }
 }
 
-/// Nothing is no other method.
-fn replace(request: &mut Request<Body>, method: &[u8]) -> Result<(), StatusCode> {
-    if !method.is_empty() {
-        *request.method_mut() = Method::from_bytes(method).map_err(|_| StatusCode::BAD_REQUEST)?;
+/// What a request that came as a POST is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Now {
+    Head,
+    Other,
+}
+
+impl Now {
+    /// What a handler says of the body that is left out of an answer to HEAD is not true of the answer to a POST, which
+    /// has one.
+    fn answer(self, response: &mut Response) {
+        if self == Self::Head {
+            response.headers_mut().remove(CONTENT_LENGTH);
+        }
     }
-    Ok(())
+}
+
+/// Nothing is no other method, and what comes with a path opens no tunnel.
+fn replace(request: &mut Request<Body>, method: &[u8]) -> Result<Now, StatusCode> {
+    if !method.is_empty() {
+        let method = Method::from_bytes(method).ok().filter(|method| *method != Method::CONNECT);
+        *request.method_mut() = method.ok_or(StatusCode::BAD_REQUEST)?;
+    }
+    Ok(if request.method() == Method::HEAD { Now::Head } else { Now::Other })
 }
 
 async fn read<S>(
@@ -104,7 +124,11 @@ where
     let body = http_body_util::Full::new(body).with_trailers(async move { trailers.map(Ok) });
     let mut request = Request::from_parts(parts, Body::new(body));
     match method.ok_or(StatusCode::BAD_REQUEST).and_then(|method| replace(&mut request, &method)) {
-        Ok(()) => inner.call(request).await,
+        Ok(now) => {
+            let mut response = inner.call(request).await?;
+            now.answer(&mut response);
+            Ok(response)
+        }
         Err(status) => Ok(status.into_response()),
     }
 }
@@ -120,33 +144,37 @@ fn status(error: &(dyn std::error::Error + 'static)) -> StatusCode {
 
 pin_project_lite::pin_project! {
     /// The future of [`HttpMethodOverride`].
-    pub struct ResponseFuture<F, E> {
+    pub struct HttpMethodOverrideFuture<F, E> {
         #[pin]
-        state: State<F, E>,
+        state: OverrideState<F, E>,
     }
 }
 
 pin_project_lite::pin_project! {
-    #[project = StateProj]
-    enum State<F, E> {
-        Direct { #[pin] inner: OrAnswer<F, Body> },
+    #[project = OverrideStateProj]
+    enum OverrideState<F, E> {
+        Direct { #[pin] inner: OrAnswer<F, Body>, now: Now },
         Form { reading: Reading<E> },
     }
 }
 
 type Reading<E> = Pin<Box<dyn Future<Output = Result<Response, E>> + Send>>;
 
-impl<F, E> ResponseFuture<F, E> {
+impl<F, E> HttpMethodOverrideFuture<F, E> {
     fn direct(inner: OrAnswer<F, Body>) -> Self {
-        Self { state: State::Direct { inner } }
+        Self { state: OverrideState::Direct { inner, now: Now::Other } }
+    }
+
+    fn changed(inner: F, now: Now) -> Self {
+        Self { state: OverrideState::Direct { inner: OrAnswer::pass(inner), now } }
     }
 
     fn form(reading: impl Future<Output = Result<Response, E>> + Send + 'static) -> Self {
-        Self { state: State::Form { reading: Box::pin(reading) } }
+        Self { state: OverrideState::Form { reading: Box::pin(reading) } }
     }
 }
 
-impl<F, E> Future for ResponseFuture<F, E>
+impl<F, E> Future for HttpMethodOverrideFuture<F, E>
 where
     F: Future<Output = Result<Response, E>>,
 {
@@ -154,15 +182,18 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            StateProj::Direct { inner } => inner.poll(cx),
-            StateProj::Form { reading } => reading.as_mut().poll(cx),
+            OverrideStateProj::Direct { inner, now } => inner.poll(cx).map_ok(|mut response| {
+                now.answer(&mut response);
+                response
+            }),
+            OverrideStateProj::Form { reading } => reading.as_mut().poll(cx),
         }
     }
 }
 
-impl<F, E> std::fmt::Debug for ResponseFuture<F, E> {
+impl<F, E> std::fmt::Debug for HttpMethodOverrideFuture<F, E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+        f.debug_struct("HttpMethodOverrideFuture").finish_non_exhaustive()
     }
 }
 
@@ -197,7 +228,23 @@ mod tests {
         assert_eq!(answer(&layer, request("POST", "DELETE")).await, (200, "DELETE body".into()));
         assert_eq!(answer(&layer, request("POST", "")).await, (200, "POST body".into()));
         assert_eq!(answer(&layer, request("GET", "DELETE")).await, (200, "GET body".into()));
-        assert_eq!(answer(&layer, request("POST", "a b")).await.0, 400);
+        for refused in ["a b", "PUT,DELETE", "CONNECT"] {
+            assert_eq!(answer(&layer, request("POST", refused)).await.0, 400, "{refused}");
+        }
+        let mut lines = request("POST", "");
+        lines.headers_mut().append(HEADER, http::HeaderValue::from_static("DELETE"));
+        assert_eq!(answer(&layer, lines).await, (200, "DELETE body".into()));
+    }
+
+    #[tokio::test]
+    async fn a_form_that_cannot_be_read_is_answered() {
+        let layer = HttpMethodOverrideLayer::form_field("_method");
+        assert_eq!(answer(&layer, form("multipart/form-data", "--b")).await.0, 400);
+        let mut nothing = form("multipart/form-data", "");
+        assert_eq!(answer(&layer, nothing).await.0, 400);
+        nothing = form("multipart/form-data", "");
+        nothing.headers_mut().insert(CONTENT_LENGTH, 0.into());
+        assert_eq!(answer(&layer, nothing).await, (200, "POST ".into()));
     }
 
     #[tokio::test]

@@ -18,7 +18,7 @@ use crate::request::{BodyError, RequestContext};
 /// The rate is missed when the time is over, not when it is just reached; timers have milliseconds.
 const BEYOND: Duration = Duration::from_millis(1);
 
-pub(super) struct TimedBody {
+pub(super) struct TimedRequestBody {
     /// `None` once its end was seen.
     inner: Option<Body>,
     context: RequestContext,
@@ -31,7 +31,7 @@ pub(super) struct TimedBody {
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl TimedBody {
+impl TimedRequestBody {
     pub(super) fn new(inner: Body, context: RequestContext) -> Self {
         Self {
             inner: Some(inner),
@@ -76,7 +76,7 @@ fn patience(rate: MinDataRate, octets: u64) -> Duration {
     rate.time_for(octets).max(rate.grace_period()).min(YEAR)
 }
 
-impl http_body::Body for TimedBody {
+impl http_body::Body for TimedRequestBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -193,7 +193,7 @@ mod tests {
         let context = RequestContext::default();
         context.limits().set_request_rate(Some(MinDataRate::default()));
         let (mut sender, body) = Channel::<Bytes>::new(1);
-        let mut body = TimedBody::new(Body::new(body), context);
+        let mut body = TimedRequestBody::new(Body::new(body), context);
         let mut read = poll_once(&mut body);
         assert!(read.is_pending() && body.timer.is_none());
         sender.send_data(Bytes::from_static(b"x")).await.unwrap();
@@ -203,7 +203,7 @@ mod tests {
         assert!(poll_once(&mut body).is_pending() && body.timer.is_some());
     }
 
-    fn poll_once(body: &mut TimedBody) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    fn poll_once(body: &mut TimedRequestBody) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         http_body::Body::poll_frame(Pin::new(body), &mut Context::from_waker(std::task::Waker::noop()))
     }
 }

@@ -3,7 +3,7 @@ use http::Request;
 use http_body::Body as _;
 use tower::Layer;
 
-use super::body::TimedBody;
+use super::body::TimedRequestBody;
 use crate::limits::MinDataRate;
 use crate::request::shared::around::{Around, Step};
 use crate::request::{Mark, RequestContext};
@@ -47,7 +47,7 @@ impl Step for MinRequestBodyDataRateLayer {
         context.limits().set_request_rate(self.rate);
         if context.limits().enter(Mark::RequestRateLayer) && !request.body().is_end_stream() {
             let body = std::mem::take(request.body_mut());
-            *request.body_mut() = Body::new(TimedBody::new(body, context.clone()));
+            *request.body_mut() = Body::new(TimedRequestBody::new(body, context.clone()));
         }
     }
 }

@@ -51,4 +51,4 @@ mod layer;
 mod watch;
 
 pub use layer::{MinResponseDataRate, MinResponseDataRateLayer};
-pub(crate) use watch::Watched;
+pub(crate) use watch::TimedTask;

@@ -1,7 +1,7 @@
 //! Keeps time for a body that waits in another's hands.
 //!
 //! A body is not polled while its client takes nothing, so it cannot end itself. But the task that
-//! polls it is ours: the body leaves its deadline with the thread, and [`Watched`], around the
+//! polls it is ours: the body leaves its deadline with the thread, and [`TimedTask`], around the
 //! whole task, picks it up.
 
 use std::cell::Cell;
@@ -22,7 +22,7 @@ pub(super) fn announce(deadline: Option<Instant>) {
 
 pin_project_lite::pin_project! {
     /// A task that is given up when a body in it is taken too slowly.
-    pub(crate) struct Watched<F> {
+    pub(crate) struct TimedTask<F> {
         #[pin]
         task: F,
         deadline: Option<Instant>,
@@ -33,13 +33,13 @@ pin_project_lite::pin_project! {
 /// The task was given up.
 pub(crate) struct TooSlow;
 
-impl<F> Watched<F> {
+impl<F> TimedTask<F> {
     pub(crate) fn new(task: F) -> Self {
         Self { task, deadline: None, timer: None }
     }
 }
 
-impl<F: Future> Future for Watched<F> {
+impl<F: Future> Future for TimedTask<F> {
     type Output = Result<F::Output, TooSlow>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

@@ -7,7 +7,6 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 use axum::body::Body;
@@ -18,14 +17,6 @@ use tower::{Layer, Service};
 
 use super::RequestContext;
 use crate::error::BoxError;
-
-/// Notes that a layer of some kind is around the handler; `true` for the outermost one.
-#[inline]
-pub(in crate::request) fn is_outermost(seen: &AtomicBool) -> bool {
-    let first = !seen.load(Relaxed);
-    seen.store(true, Relaxed); // one task does all of it: no swap
-    first
-}
 
 /// What a layer does with a request and with its answer.
 pub trait Step {
@@ -131,7 +122,7 @@ impl<S, L: Clone> Layer<S> for Stack<L> {
 ///     Ok(Response::default())
 /// }
 ///
-/// let limited: MaxRequestBodySize<_> = MaxRequestBodySizeLayer::bytes(1024).layer(service_fn(answer));
+/// let limited: MaxRequestBodySize<_> = MaxRequestBodySizeLayer::new(1024).layer(service_fn(answer));
 /// # let _ = limited;
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -155,7 +146,7 @@ where
 {
     type Response = Response;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future, L>;
+    type Future = AroundFuture<S::Future, L>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -165,7 +156,7 @@ where
         let mut request = request.map(Body::new);
         let context = RequestContext::of(request.extensions_mut());
         let kept = self.step.enter(&mut request, &context);
-        ResponseFuture { inner: self.inner.call(request), entered: Some((context, kept)) }
+        AroundFuture { inner: self.inner.call(request), entered: Some((context, kept)) }
     }
 }
 
@@ -175,7 +166,7 @@ pin_project_lite::pin_project! {
     /// # Example
     ///
     /// See [`Around`].
-    pub struct ResponseFuture<F, L: Step> {
+    pub struct AroundFuture<F, L: Step> {
         #[pin]
         inner: F,
         // Until the answer is there.
@@ -183,7 +174,7 @@ pin_project_lite::pin_project! {
     }
 }
 
-impl<F, L, ResBody, E> Future for ResponseFuture<F, L>
+impl<F, L, ResBody, E> Future for AroundFuture<F, L>
 where
     L: Step,
     F: Future<Output = Result<Response<ResBody>, E>>,
@@ -206,8 +197,8 @@ where
     }
 }
 
-impl<F, L: Step> fmt::Debug for ResponseFuture<F, L> {
+impl<F, L: Step> fmt::Debug for AroundFuture<F, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+        f.debug_struct("AroundFuture").finish_non_exhaustive()
     }
 }

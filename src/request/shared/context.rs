@@ -1,31 +1,30 @@
 //! What a request's layers and its handler share, and what a handler can ask about its request.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{Extensions, StatusCode};
 
-use super::LimitState;
+use super::state::{LimitState, ResetState, SynchronousIoState, TrailersState};
 use crate::connection::{ConnectionId, ConnectionInfo, Event, TlsInfo};
-use crate::request::forwarded_headers::ForwardedRemote;
-use crate::request::{reset, synchronous_io, trailers};
 
 /// Everything that the server knows of a request and its handler may ask, and what the request's
 /// layers and its extractors share: one allocation a request.
 #[derive(Clone, Default)]
-pub struct RequestContext(Arc<Inner>);
+pub struct RequestContext(Arc<RequestState>);
 
 #[derive(Default)]
-struct Inner {
+struct RequestState {
     /// `None` where a layer works under another server.
     served: Option<Served>,
     aborted: Event,
     limits: LimitState,
-    reset: reset::Slot,
-    trailers: trailers::Slot,
-    synchronous_io: synchronous_io::Slot,
+    reset: ResetState,
+    trailers: TrailersState,
+    synchronous_io: SynchronousIoState,
 }
 
 struct Served {
@@ -41,7 +40,11 @@ impl fmt::Debug for RequestContext {
 
 impl RequestContext {
     pub(crate) fn new(connection: ConnectionInfo, number: u64, limits: LimitState) -> Self {
-        Self(Arc::new(Inner { served: Some(Served { connection, number }), limits, ..Inner::default() }))
+        Self(Arc::new(RequestState {
+            served: Some(Served { connection, number }),
+            limits,
+            ..RequestState::default()
+        }))
     }
 
     pub(crate) fn limits(&self) -> &LimitState {
@@ -70,15 +73,15 @@ impl RequestContext {
         self.0.served.is_some()
     }
 
-    pub(in crate::request) fn reset(&self) -> &reset::Slot {
+    pub(in crate::request) fn reset(&self) -> &ResetState {
         &self.0.reset
     }
 
-    pub(in crate::request) fn trailers(&self) -> &trailers::Slot {
+    pub(in crate::request) fn trailers(&self) -> &TrailersState {
         &self.0.trailers
     }
 
-    pub(in crate::request) fn synchronous_io(&self) -> &synchronous_io::Slot {
+    pub(in crate::request) fn synchronous_io(&self) -> &SynchronousIoState {
         &self.0.synchronous_io
     }
 
@@ -87,6 +90,10 @@ impl RequestContext {
         self.0.aborted.fire();
     }
 }
+
+/// Where the client of a request is, as a trusted proxy has said it.
+#[derive(Clone, Copy)]
+pub(crate) struct ForwardedRemote(pub(crate) SocketAddr);
 
 /// The identity of a request: that of its connection, and its number on it, counted from 1 on
 /// HTTP/1.

@@ -11,14 +11,14 @@ pin_project_lite::pin_project! {
     #[derive(Debug)]
     pub struct OrAnswer<F, B> {
         #[pin]
-        state: State<F, B>,
+        state: OrAnswerState<F, B>,
     }
 }
 
 pin_project_lite::pin_project! {
     #[project = StateProj]
     #[derive(Debug)]
-    enum State<F, B> {
+    enum OrAnswerState<F, B> {
         Pass { #[pin] inner: F },
         Answer { answer: Option<Response<B>> },
     }
@@ -26,11 +26,11 @@ pin_project_lite::pin_project! {
 
 impl<F, B> OrAnswer<F, B> {
     pub(in crate::request) fn pass(inner: F) -> Self {
-        Self { state: State::Pass { inner } }
+        Self { state: OrAnswerState::Pass { inner } }
     }
 
     pub(in crate::request) fn answer(answer: Response<B>) -> Self {
-        Self { state: State::Answer { answer: Some(answer) } }
+        Self { state: OrAnswerState::Answer { answer: Some(answer) } }
     }
 }
 

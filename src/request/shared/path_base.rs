@@ -125,7 +125,8 @@ pub(in crate::request) fn escaped(text: &[u8]) -> Option<u8> {
     u8::try_from(digit(*high)? << 4 | digit(*low)?).ok()
 }
 
-fn encode(path: &str) -> String {
+/// A path as it stands in a URI: what has no place there is encoded, escapes stay.
+pub(in crate::request) fn encode(path: &str) -> String {
     const PLAIN: &[u8] = b"!$&'()*+,-./:;=@_~";
     let mut text = String::with_capacity(path.len());
     for (i, octet) in path.bytes().enumerate() {

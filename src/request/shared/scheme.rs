@@ -13,11 +13,11 @@ use crate::connection::ConnectionInfo;
 
 /// The scheme of a request: `http`, `https`, or what a trusted proxy said that its client used.
 ///
-/// It is, in this order: what [`ForwardedHeadersLayer`](super::ForwardedHeadersLayer) found; `https` on a connection
+/// It is, in this order: what [`ForwardedHeadersLayer`](crate::request::ForwardedHeadersLayer) found; `https` on a connection
 /// of TLS and `http` on another, whatever a client writes into HTTP/2's `:scheme`; where the server does not know the
 /// connection, the scheme of the URI, which a server of another make may set from HTTP/2's `:scheme`; `http`.
-/// Layers like [`HstsLayer`](super::HstsLayer) and
-/// [`HttpsRedirectionLayer`](super::HttpsRedirectionLayer) go by it. A layer of your own, one that
+/// Layers like [`HstsLayer`](crate::request::HstsLayer) and
+/// [`HttpsRedirectionLayer`](crate::request::HttpsRedirectionLayer) go by it. A layer of your own, one that
 /// knows that TLS ended elsewhere, puts it into the request's extensions.
 ///
 /// # Example

@@ -2,9 +2,9 @@ use axum::body::Body;
 use http::Request;
 use tower::Layer;
 
-use super::Rule;
 use crate::request::RequestContext;
 use crate::request::shared::around::{Around, Step};
+use crate::request::shared::state::SynchronousIoRule;
 
 /// Says whether handlers may read and write bodies with blocking calls; see the
 /// [module](super). By default they may not.
@@ -22,18 +22,18 @@ use crate::request::shared::around::{Around, Step};
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct SynchronousIoLayer {
-    rule: Rule,
+    rule: SynchronousIoRule,
 }
 
 impl SynchronousIoLayer {
     /// Blocking reads and writes are allowed.
     pub fn allowed() -> Self {
-        Self { rule: Rule::Allowed }
+        Self { rule: SynchronousIoRule::Allowed }
     }
 
     /// Blocking reads and writes are refused, as by default.
     pub fn refused() -> Self {
-        Self { rule: Rule::Refused }
+        Self { rule: SynchronousIoRule::Refused }
     }
 }
 

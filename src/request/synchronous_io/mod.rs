@@ -45,7 +45,6 @@ mod io;
 mod layer;
 
 use std::fmt;
-use std::sync::atomic::{AtomicU8, Ordering};
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -53,6 +52,7 @@ use http::StatusCode;
 use http::request::Parts;
 use tokio::task::spawn_blocking;
 
+use super::shared::state::SynchronousIoRule;
 use super::{NotAvailable, RequestContext};
 
 pub use io::{BodyReader, BodyWriter};
@@ -80,24 +80,26 @@ pub struct SynchronousIo(RequestContext);
 impl SynchronousIo {
     fn find(parts: &mut Parts) -> Result<Self, NotAvailable> {
         match parts.extensions.get::<RequestContext>() {
-            Some(context) if context.synchronous_io().rule() != Rule::None => Ok(Self(context.clone())),
+            Some(context) if context.synchronous_io().rule() != SynchronousIoRule::None => {
+                Ok(Self(context.clone()))
+            }
             _ => Err(NotAvailable::without_layer("SynchronousIoLayer")),
         }
     }
 
     /// Allows it for this request.
     pub fn allow(&self) {
-        self.0.synchronous_io().set(Rule::Allowed);
+        self.0.synchronous_io().set(SynchronousIoRule::Allowed);
     }
 
     /// Refuses it for this request; what has begun goes on.
     pub fn refuse(&self) {
-        self.0.synchronous_io().set(Rule::Refused);
+        self.0.synchronous_io().set(SynchronousIoRule::Refused);
     }
 
     /// Whether it is allowed for this request.
     pub fn is_allowed(&self) -> bool {
-        self.0.synchronous_io().rule() == Rule::Allowed
+        self.0.synchronous_io().rule() == SynchronousIoRule::Allowed
     }
 
     /// Reads a body in `read`, which runs on a thread for blocking work, and gives what it returns.
@@ -192,28 +194,6 @@ impl std::error::Error for SynchronousIoError {}
 impl IntoResponse for SynchronousIoError {
     fn into_response(self) -> Response {
         StatusCode::INTERNAL_SERVER_ERROR.into_response()
-    }
-}
-
-/// What the layers and the extractor share about one request.
-#[derive(Default)]
-pub(super) struct Slot(AtomicU8);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rule {
-    /// No layer has said anything.
-    None,
-    Refused,
-    Allowed,
-}
-
-impl Slot {
-    fn set(&self, rule: Rule) {
-        self.0.store(rule as u8, Ordering::Relaxed);
-    }
-
-    fn rule(&self) -> Rule {
-        [Rule::None, Rule::Refused, Rule::Allowed][usize::from(self.0.load(Ordering::Relaxed))]
     }
 }
 

@@ -4,7 +4,8 @@ use http::Request;
 use http_body::Body as _;
 use tower::Layer;
 
-use super::Watched;
+use super::BodyWithTrailers;
+use super::response::begin;
 use crate::request::RequestContext;
 use crate::request::shared::around::{Around, Step};
 
@@ -16,6 +17,13 @@ use crate::request::shared::around::{Around, Step};
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct TrailersLayer {}
+
+impl TrailersLayer {
+    /// Makes the layer; it has no options.
+    pub fn new() -> Self {
+        Self {}
+    }
+}
 
 impl<S> Layer<S> for TrailersLayer {
     type Service = Trailers<S>;
@@ -40,7 +48,7 @@ impl Step for TrailersLayer {
         } else if is_outermost && !context.is_served() {
             // The bodies of our server are watched from the start.
             let body = std::mem::take(request.body_mut());
-            *request.body_mut() = Body::new(Watched::new(body, context.clone()));
+            *request.body_mut() = Body::new(BodyWithTrailers::new(body, context.clone()));
         }
         is_outermost
     }
@@ -48,7 +56,7 @@ impl Step for TrailersLayer {
     #[inline]
     fn leave(is_outermost: bool, context: &RequestContext, response: &mut Response) {
         if let Some(shared) = context.trailers().to_send.get().filter(|_| is_outermost) {
-            shared.begin(response);
+            begin(shared, response);
         }
     }
 }

@@ -44,52 +44,11 @@ mod layer;
 mod request;
 mod response;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
-
-use http::HeaderMap;
-
-use super::shared::around::is_outermost;
-
 pub use error::TrailersError;
 pub use layer::{Trailers, TrailersLayer};
+pub(crate) use request::BodyWithTrailers;
 pub use request::RequestTrailers;
-pub(crate) use request::Watched;
 pub use response::ResponseTrailers;
-
-/// What the layer and the extractors share about one request.
-#[derive(Default)]
-pub(super) struct Slot {
-    has_layer: AtomicBool,
-    /// The request's body has ended, with `received` if it had trailers.
-    body_ended: AtomicBool,
-    received: OnceLock<Box<HeaderMap>>,
-    /// Set once the handler has taken [`ResponseTrailers`].
-    to_send: OnceLock<Arc<response::Shared>>,
-}
-
-impl Slot {
-    /// Whether this is the outermost layer of its kind around the handler.
-    fn enter(&self) -> bool {
-        is_outermost(&self.has_layer)
-    }
-
-    fn has_layer(&self) -> bool {
-        self.has_layer.load(Ordering::Relaxed)
-    }
-
-    /// The request's body has ended.
-    fn set_received(&self, trailers: Option<&HeaderMap>) {
-        if let Some(trailers) = trailers {
-            self.received.get_or_init(|| Box::new(trailers.clone()));
-        }
-        self.body_ended.store(true, Ordering::Release);
-    }
-
-    fn has_body_ended(&self) -> bool {
-        self.body_ended.load(Ordering::Acquire)
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -100,7 +59,7 @@ mod tests {
     use axum::response::Response;
     use axum::routing::any;
     use http::header::{CONTENT_LENGTH, TE, TRAILER};
-    use http::{Method, StatusCode, Version};
+    use http::{HeaderMap, Method, StatusCode, Version};
     use http_body::Body as _;
     use http_body_util::BodyExt;
     use http_body_util::channel::Channel;

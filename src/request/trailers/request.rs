@@ -71,20 +71,20 @@ impl fmt::Debug for RequestTrailers {
 
 pin_project_lite::pin_project! {
     /// A request's body, whose trailers are noted as they pass.
-    pub(crate) struct Watched<B> {
+    pub(crate) struct BodyWithTrailers<B> {
         #[pin]
         body: B,
         context: RequestContext,
     }
 }
 
-impl<B> Watched<B> {
+impl<B> BodyWithTrailers<B> {
     pub(crate) fn new(body: B, context: RequestContext) -> Self {
         Self { body, context }
     }
 }
 
-impl<B: Body> Body for Watched<B> {
+impl<B: Body> Body for BodyWithTrailers<B> {
     type Data = B::Data;
     type Error = B::Error;
 

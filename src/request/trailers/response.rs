@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
@@ -12,10 +12,11 @@ use http::header::{
     HOST, MAX_FORWARDS, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use http_body::{Frame, SizeHint};
 
 use super::TrailersError;
+use crate::request::shared::state::{TrailersPhase, TrailersSoFar, TrailersToSend, TrailersWay};
 use crate::request::{NotAvailable, RequestContext};
 
 /// The trailers of the answer: fields that follow its body.
@@ -47,13 +48,13 @@ use crate::request::{NotAvailable, RequestContext};
 /// # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(handler));
 /// ```
 #[derive(Clone)]
-pub struct ResponseTrailers(Arc<Shared>);
+pub struct ResponseTrailers(Arc<TrailersToSend>);
 
 impl ResponseTrailers {
     fn find(parts: &mut Parts) -> Result<Self, NotAvailable> {
         match parts.extensions.get::<RequestContext>() {
             Some(context) if context.trailers().has_layer() => {
-                let shared = context.trailers().to_send.get_or_init(|| Arc::new(Shared::new(parts)));
+                let shared = context.trailers().to_send.get_or_init(|| Arc::new(TrailersToSend::new(parts)));
                 Ok(Self(shared.clone()))
             }
             _ => Err(NotAvailable::without_layer("TrailersLayer")),
@@ -62,7 +63,7 @@ impl ResponseTrailers {
 
     /// Whether the client takes trailers: over HTTP/2 always, over HTTP/1.1 if it sent `TE: trailers`.
     pub fn supported(&self) -> bool {
-        self.0.way != Way::None
+        self.0.way != TrailersWay::None
     }
 
     /// Announces a trailer in the `Trailer` header. It is an error once the head is on its way.
@@ -72,9 +73,9 @@ impl ResponseTrailers {
         let name = self.check(name)?;
         let mut state = self.0.lock();
         match state.phase {
-            Phase::Before => {}
-            Phase::Body => return Err(TrailersError::HeadSent),
-            Phase::Complete => return Err(TrailersError::Complete),
+            TrailersPhase::Before => {}
+            TrailersPhase::Body => return Err(TrailersError::HeadSent),
+            TrailersPhase::Complete => return Err(TrailersError::Complete),
         }
         if !state.declared.contains(&name) {
             state.declared.push(name);
@@ -93,11 +94,11 @@ impl ResponseTrailers {
         let value = value.try_into().map_err(|_| TrailersError::Invalid)?;
         let mut state = self.0.lock();
         match state.phase {
-            Phase::Complete => return Err(TrailersError::Complete),
-            Phase::Body if self.0.way == Way::Http1 && !state.declared.contains(&name) => {
+            TrailersPhase::Complete => return Err(TrailersError::Complete),
+            TrailersPhase::Body if self.0.way == TrailersWay::Http1 && !state.declared.contains(&name) => {
                 return Err(TrailersError::NotDeclared);
             }
-            Phase::Before | Phase::Body => {}
+            TrailersPhase::Before | TrailersPhase::Body => {}
         }
         match state.fields.try_append(name, value) {
             Ok(_) => Ok(()),
@@ -150,114 +151,40 @@ fn is_forbidden(name: &HeaderName) -> bool {
         || name == "proxy-connection"
 }
 
-/// What the handler and the answer's body share.
-pub(super) struct Shared {
-    way: Way,
-    /// The answer can have a body, as far as the request says.
-    method: Method,
-    state: Mutex<State>,
-}
-
-/// How trailers are sent.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
-    None,
-    /// In the last chunk; hyper writes only those that the `Trailer` header names.
-    Http1,
-    Http2,
-}
-
-struct State {
-    phase: Phase,
-    declared: Vec<HeaderName>,
-    fields: HeaderMap,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// The head has not been sent.
-    Before,
-    /// The body is being sent.
-    Body,
-    /// Nothing more can be sent.
-    Complete,
-}
-
-impl Shared {
-    fn new(parts: &Parts) -> Self {
-        let way = match parts.version {
-            Version::HTTP_11 if takes_trailers(&parts.headers) => Way::Http1,
-            Version::HTTP_09 | Version::HTTP_10 | Version::HTTP_11 => Way::None,
-            _ => Way::Http2,
-        };
-        let state = State { phase: Phase::Before, declared: Vec::new(), fields: HeaderMap::new() };
-        Self { way, method: parts.method.clone(), state: Mutex::new(state) }
+/// The head is about to be sent: names the trailers in it, and lets them follow the body.
+pub(super) fn begin(shared: &Arc<TrailersToSend>, response: &mut Response<Body>) {
+    let mut state = shared.lock();
+    if !shared.can_follow(response) {
+        state.end();
+        return;
     }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    let http1 = shared.way == TrailersWay::Http1;
+    if http1 {
+        let TrailersSoFar { declared, fields, .. } = &mut *state;
+        let undeclared = fields.keys().filter(|name| !declared.contains(name)).cloned();
+        let undeclared: Vec<_> = undeclared.collect();
+        declared.extend(undeclared);
     }
-
-    /// The head is about to be sent: names the trailers in it, and lets them follow the body.
-    pub(super) fn begin(self: &Arc<Self>, response: &mut Response<Body>) {
-        let mut state = self.lock();
-        if !self.can_follow(response) {
-            state.end();
-            return;
-        }
-        let http1 = self.way == Way::Http1;
-        if http1 {
-            let State { declared, fields, .. } = &mut *state;
-            let undeclared = fields.keys().filter(|name| !declared.contains(name)).cloned();
-            let undeclared: Vec<_> = undeclared.collect();
-            declared.extend(undeclared);
-        }
-        for name in &state.declared {
-            response.headers_mut().append(TRAILER, HeaderValue::from(name.clone()));
-        }
-        if http1 {
-            // What the handler wrote into the header itself is declared too.
-            state.declared = names(response.headers(), &TRAILER).collect();
-        }
-        // Nobody can append any more, or only what would not be sent.
-        let unused = state.fields.is_empty() && state.declared.is_empty();
-        if unused && (http1 || Arc::strong_count(self) == 1) {
-            state.end();
-            return;
-        }
-        state.phase = Phase::Body;
-        drop(state);
-        if http1 {
-            response.headers_mut().remove(CONTENT_LENGTH);
-        }
-        let (body, shared) = (std::mem::take(response.body_mut()), self.clone());
-        *response.body_mut() = Body::new(TrailersBody { body, shared, chunked: http1, complete: false });
+    for name in &state.declared {
+        response.headers_mut().append(TRAILER, HeaderValue::from(name.clone()));
     }
-
-    /// Whether trailers may follow this answer.
-    fn can_follow(&self, response: &Response<Body>) -> bool {
-        let status = response.status();
-        let has_body = self.method != Method::HEAD
-            && !(self.method == Method::CONNECT && status.is_success())
-            && !status.is_informational()
-            && status != StatusCode::NO_CONTENT
-            && status != StatusCode::NOT_MODIFIED;
-        self.way != Way::None && has_body && status != StatusCode::INTERNAL_SERVER_ERROR
+    if http1 {
+        // What the handler wrote into the header itself is declared too.
+        state.declared = names(response.headers(), &TRAILER).collect();
     }
-}
-
-impl State {
-    /// Ends the time for trailers and gives what there is to send.
-    fn end(&mut self) -> HeaderMap {
-        self.phase = Phase::Complete;
-        std::mem::take(&mut self.fields)
+    // Nobody can append any more, or only what would not be sent.
+    let unused = state.fields.is_empty() && state.declared.is_empty();
+    if unused && (http1 || Arc::strong_count(shared) == 1) {
+        state.end();
+        return;
     }
-}
-
-/// As hyper: any `trailers` in any `TE`.
-fn takes_trailers(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(TE).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
+    state.phase = TrailersPhase::Body;
+    drop(state);
+    if http1 {
+        response.headers_mut().remove(CONTENT_LENGTH);
+    }
+    let (body, shared) = (std::mem::take(response.body_mut()), shared.clone());
+    *response.body_mut() = Body::new(TrailersBody { body, shared, chunked: http1, complete: false });
 }
 
 /// The names of fields in a header that lists them.
@@ -269,7 +196,7 @@ fn names(headers: &HeaderMap, list: &HeaderName) -> impl Iterator<Item = HeaderN
 /// A body that trailers follow.
 struct TrailersBody {
     body: Body,
-    shared: Arc<Shared>,
+    shared: Arc<TrailersToSend>,
     /// No length is told, so that hyper sends chunks.
     chunked: bool,
     complete: bool,

@@ -25,9 +25,9 @@ pub(super) fn certificates(bytes: &[u8], origin: Origin<'_>) -> Result<Vec<Certi
     let mut keys = false;
     for block in blocks(bytes, origin)? {
         match block {
-            Block::Certificate(der) => certificates.push(CertificateDer::from(der)),
-            Block::Key(_) => keys = true,
-            Block::Other(_) => {}
+            PemBlock::Certificate(der) => certificates.push(CertificateDer::from(der)),
+            PemBlock::Key(_) => keys = true,
+            PemBlock::Other(_) => {}
         }
     }
     if !certificates.is_empty() {
@@ -52,18 +52,18 @@ pub(super) fn key(
     let mut others = Vec::new();
     for block in blocks(bytes, origin)? {
         match block {
-            Block::Key(Key::Clear(_)) if password.is_some() => return Err(not_encrypted(origin)),
-            Block::Key(Key::Clear(key)) => return Ok(key),
-            Block::Key(Key::Encrypted(der)) => return decrypt(&der, password, origin),
-            Block::Key(Key::EncryptedTraditional) => {
+            PemBlock::Key(Key::Clear(_)) if password.is_some() => return Err(not_encrypted(origin)),
+            PemBlock::Key(Key::Clear(key)) => return Ok(key),
+            PemBlock::Key(Key::Encrypted(der)) => return decrypt(&der, password, origin),
+            PemBlock::Key(Key::EncryptedTraditional) => {
                 return Err(origin.error(format_args!(
                     "the key is encrypted in the old format of OpenSSL (Proc-Type: 4,ENCRYPTED), which is weak \
                      and not read; convert it with `openssl pkcs8 -topk8 -in {} -out NEW`",
                     origin.argument()
                 )));
             }
-            Block::Certificate(_) => others.push("CERTIFICATE".to_owned()),
-            Block::Other(label) => others.push(label),
+            PemBlock::Certificate(_) => others.push("CERTIFICATE".to_owned()),
+            PemBlock::Other(label) => others.push(label),
         }
     }
     let advice = "expected a block that begins with -----BEGIN PRIVATE KEY-----";
@@ -101,7 +101,7 @@ pub(super) fn der_key(
         .map_err(|error| origin.error(format_args!("holds no private key that can be read: {error}")))
 }
 
-enum Block {
+enum PemBlock {
     Certificate(Vec<u8>),
     Key(Key),
     /// With its label.
@@ -116,7 +116,7 @@ enum Key {
     EncryptedTraditional,
 }
 
-fn blocks(bytes: &[u8], origin: Origin<'_>) -> Result<Vec<Block>, Error> {
+fn blocks(bytes: &[u8], origin: Origin<'_>) -> Result<Vec<PemBlock>, Error> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let traditional = memchr::memmem::find(bytes, b"Proc-Type: 4,ENCRYPTED").is_some();
     let mut blocks = Vec::new();
@@ -125,18 +125,18 @@ fn blocks(bytes: &[u8], origin: Origin<'_>) -> Result<Vec<Block>, Error> {
             Ok(pem) => pem,
             // The headers of such a block are no base64.
             Err(PEMError::Base64DecodeError) if traditional => {
-                blocks.push(Block::Key(Key::EncryptedTraditional));
+                blocks.push(PemBlock::Key(Key::EncryptedTraditional));
                 continue;
             }
             Err(error) => return Err(origin.caused("is damaged: a PEM block cannot be decoded", error)),
         };
         blocks.push(match label.as_str() {
-            "CERTIFICATE" | "X509 CERTIFICATE" => Block::Certificate(contents),
-            "PRIVATE KEY" => Block::Key(Key::Clear(PrivatePkcs8KeyDer::from(contents).into())),
-            "RSA PRIVATE KEY" => Block::Key(Key::Clear(PrivatePkcs1KeyDer::from(contents).into())),
-            "EC PRIVATE KEY" => Block::Key(Key::Clear(PrivateSec1KeyDer::from(contents).into())),
-            "ENCRYPTED PRIVATE KEY" => Block::Key(Key::Encrypted(contents)),
-            _ => Block::Other(label),
+            "CERTIFICATE" | "X509 CERTIFICATE" => PemBlock::Certificate(contents),
+            "PRIVATE KEY" => PemBlock::Key(Key::Clear(PrivatePkcs8KeyDer::from(contents).into())),
+            "RSA PRIVATE KEY" => PemBlock::Key(Key::Clear(PrivatePkcs1KeyDer::from(contents).into())),
+            "EC PRIVATE KEY" => PemBlock::Key(Key::Clear(PrivateSec1KeyDer::from(contents).into())),
+            "ENCRYPTED PRIVATE KEY" => PemBlock::Key(Key::Encrypted(contents)),
+            _ => PemBlock::Other(label),
         });
     }
     Ok(blocks)
