@@ -125,7 +125,7 @@ fn begin(line: &mut Line, head: &Head, kept: &mut Kept) -> Result<(Exchange, Req
     let octets = line.input.split_to(head.len).freeze();
     line.number += 1;
     let counter = incoming::counter(head);
-    let limits = LimitState::http1(line.rules.min_response_data_rate, counter.clone());
+    let limits = LimitState::served(line.rules.min_response_data_rate, counter.clone());
     let context = RequestContext::new(line.info.clone(), line.number, limits);
     let headers = std::mem::take(&mut kept.headers);
     let mut request = request::build(head, &octets, kept.parser.fields(), headers, Body::empty())?;

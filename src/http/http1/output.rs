@@ -3,14 +3,13 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
 use crate::http::rules::Rules;
-use crate::limits::MinDataRate;
+use crate::limits::{MinDataRate, ResponseClock};
 use crate::transport::BoxIo;
 
 /// What goes to the client.
@@ -18,25 +17,16 @@ pub(super) struct Output {
     gathered: Vec<u8>,
     /// How much of `gathered` has been written.
     written: usize,
-    /// How much of `gathered` the deadline knows of.
+    /// How much of `gathered` the clock knows of.
     counted: usize,
     /// More than this is not gathered: whoever has more waits.
     limit: usize,
     needs_flush: bool,
-    rate: Option<MinDataRate>,
-    /// How long the client may take at this rate for what a stream holds.
-    time_for_held: Duration,
+    clock: ResponseClock,
     /// When something was first counted in this turn of the connection: a look at the clock costs as much as a small
     /// answer takes to write.
     now: Option<Instant>,
-    /// When the client must have taken everything written so far.
-    deadline: Option<Instant>,
-    /// The stream does not take what there is.
-    stalled: bool,
 }
-
-/// What a stream may hold of an answer without the client having taken it.
-const HELD_BY_A_STREAM: u64 = 64 * 1024;
 
 /// A piece of this size gains nothing from being gathered, and costs a copy.
 const LARGE: usize = 16 * 1024;
@@ -49,11 +39,8 @@ impl Output {
             counted: 0,
             limit: rules.max_gathered,
             needs_flush: false,
-            rate: None,
-            time_for_held: Duration::ZERO,
+            clock: ResponseClock::default(),
             now: None,
-            deadline: None,
-            stalled: false,
         };
         output.set_rate(rules.min_response_data_rate);
         output
@@ -61,14 +48,7 @@ impl Output {
 
     /// The rate at which what is said from now on must be taken.
     pub(super) fn set_rate(&mut self, rate: Option<MinDataRate>) {
-        if rate == self.rate {
-            return; // as nearly always
-        }
-        self.rate = rate;
-        match rate {
-            Some(rate) => self.time_for_held = rate.time_for(HELD_BY_A_STREAM),
-            None => self.deadline = None,
-        }
+        self.clock.set_rate(rate);
     }
 
     /// Where what is said is added.
@@ -92,12 +72,12 @@ impl Output {
 
     /// The client has something to take. How long that lasts is a matter of its rate alone.
     pub(super) fn is_busy(&self) -> bool {
-        self.stalled || !self.is_empty()
+        self.clock.is_stalled() || !self.is_empty()
     }
 
     /// When the connection is to be cut, if nothing changes.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.deadline.filter(|_| self.stalled)
+        self.clock.due()
     }
 
     /// The time of this turn, if somebody looked at the clock in it; the turn is over.
@@ -162,7 +142,7 @@ impl Output {
             flushed?;
             self.needs_flush = false;
         }
-        self.stalled = false;
+        self.clock.taken();
         Poll::Ready(Ok(()))
     }
 
@@ -185,11 +165,9 @@ impl Output {
     }
 
     fn stall(&mut self) -> Poll<io::Result<()>> {
-        if let (false, Some(rate)) = (self.stalled, self.rate) {
-            let grace = Instant::now() + rate.grace_period();
-            self.deadline = Some(self.deadline.map_or(grace, |earlier| grace.max(earlier)));
+        if !self.clock.is_stalled() {
+            self.clock.stall(Instant::now());
         }
-        self.stalled = true;
         Poll::Pending
     }
 
@@ -199,20 +177,9 @@ impl Output {
         self.count(octets);
     }
 
-    /// Each write earns its own time, at least the grace, and adds to what earlier ones have left, as in Kestrel's
-    /// `BytesWrittenToBuffer`, but for two things. No more time is kept than what a stream holds may take: there a
-    /// client that took 10 MB at once may then hold the connection for half a day. And what goes into a stream that is
-    /// stalled earns no grace: it comes in the small pieces that the client takes.
     fn count(&mut self, octets: usize) {
-        let Some(rate) = self.rate.filter(|_| octets > 0) else { return };
-        let time = rate.time_for(octets as u64);
-        let now = *self.now.get_or_insert_with(Instant::now);
-        let alone = now + time.max(rate.grace_period());
-        let most = alone.max(now + self.time_for_held);
-        self.deadline = Some(match self.deadline {
-            None => alone,
-            Some(earlier) if self.stalled => earlier + time,
-            Some(earlier) => alone.max(earlier + time).min(most),
-        });
+        if octets > 0 && self.clock.runs() {
+            self.clock.wrote(octets as u64, *self.now.get_or_insert_with(Instant::now));
+        }
     }
 }
