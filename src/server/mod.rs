@@ -2,6 +2,7 @@
 
 mod accept;
 mod axum;
+mod axum_stream;
 mod pipeline;
 mod running;
 mod signals;
@@ -19,7 +20,8 @@ use ::axum::response::IntoResponse;
 use http::Request;
 use tower::Service;
 
-pub use self::axum::{AxumListener, AxumStream};
+pub use self::axum::AxumListener;
+pub use self::axum_stream::AxumStream;
 use crate::error::Error;
 use crate::http::upgrade::UpgradeLimit;
 use crate::listener::{IntoListener, KestrelListener};

@@ -7,7 +7,7 @@ use tower::ServiceBuilder;
 use tower::util::BoxCloneService;
 
 use super::HttpService;
-use super::axum::{AxumStream, HandOver};
+use super::axum_stream::{AxumStream, HandOver};
 use crate::connection::{BoxConnectionService, ConnectionLayer, ConnectionLimitLayer};
 use crate::http::upgrade::UpgradeLimit;
 use crate::http::{App, HttpProtocol};

@@ -94,6 +94,15 @@ impl BodyPipe {
         state.wake_reader(cx);
     }
 
+    /// Nobody decodes any more: what is not whole breaks off.
+    pub(super) fn cut(&self) {
+        let mut state = self.lock();
+        if matches!(state.end, End::Open) {
+            state.end = End::Fault(BodyError::incomplete());
+            state.wake_reader(&Context::from_waker(Waker::noop()));
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -60,7 +60,7 @@ impl Exchange {
             if line.input.has_ended() {
                 self.note_end(line, wants)?;
                 if wants {
-                    self.cut(cx);
+                    self.rest = Rest::Cut;
                 }
                 return Ok(wants);
             }
@@ -106,7 +106,7 @@ impl Exchange {
             if !line.input.is_empty() {
                 self.advance(line, cx);
             } else if line.input.has_ended() {
-                self.cut(cx);
+                self.rest = Rest::Cut;
             } else {
                 ready!(line.poll_read(line.rules.max_held, cx))?;
             }
@@ -139,12 +139,6 @@ impl Exchange {
         if let Rest::Coming(incoming) = &mut self.rest {
             let decoded = incoming.advance(&mut line.input, &line.rules.head, cx);
             self.note(decoded, line);
-        }
-    }
-
-    fn cut(&mut self, cx: &Context<'_>) {
-        if let Rest::Coming(incoming) = std::mem::replace(&mut self.rest, Rest::Cut) {
-            incoming.cut(cx);
         }
     }
 

@@ -25,6 +25,12 @@ pub(super) struct Incoming {
     expects: bool,
 }
 
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        self.pipe.cut();
+    }
+}
+
 struct Decoder {
     framing: BodyFraming,
     /// Counts what is framing, for the largest body.
@@ -89,11 +95,6 @@ impl Incoming {
         self.expects = false;
         self.give(data, decoded, cx);
         decoded
-    }
-
-    /// The client has ended its side inside the body.
-    pub(super) fn cut(&self, cx: &Context<'_>) {
-        self.pipe.fail(BodyError::incomplete(), cx);
     }
 
     /// Whether the rest of the body is in `input`.
