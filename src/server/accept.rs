@@ -63,8 +63,11 @@ impl Accepting {
     /// Closes the sockets now, before the tasks have come to know it; what this returns is ready
     /// when they have ended.
     pub(super) fn close(&self) -> impl Future<Output = ()> + Send + use<> {
+        // Held before the tasks know: one that is about to be closed by its last task would not be
+        // found, and not be closed yet.
+        let endpoints: Vec<_> = self.endpoints.iter().filter_map(Weak::upgrade).collect();
         self.stop.cancel();
-        for endpoint in self.endpoints.iter().filter_map(Weak::upgrade) {
+        for endpoint in &endpoints {
             endpoint.bound.close();
         }
         self.tasks.close();

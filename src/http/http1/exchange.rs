@@ -48,7 +48,7 @@ impl<S: App> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
         state.number += 1;
         let rate = state.gate.rules.min_response_data_rate;
         state.gate.output.set_rate(rate); // what the request before set was its own
-        let limits = LimitState::http1(rate, notes.framing.clone());
+        let limits = LimitState::served(rate, notes.framing.clone());
         let context = RequestContext::new(self.shared.info().clone(), state.number, limits);
         state.current = Some(context.clone());
         state.answer_begun = false;

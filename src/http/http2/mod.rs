@@ -38,7 +38,6 @@ use super::exchange::{Call, extensions};
 use super::rules::Rules;
 use super::upgrade::{Upgrade, UpgradeLimit};
 use crate::connection::{BoxIo, ConnectionInfo};
-use crate::request::min_response_data_rate::TimedTask;
 use crate::request::{BodyWithTrailers, LimitState, RequestContext};
 use crate::telemetry::events;
 use crate::text::date;
@@ -257,7 +256,11 @@ impl<S: App> Connection<S> {
             return self.refuse(refusal, &mut respond);
         }
         self.number += 1;
-        let context = RequestContext::new(info.clone(), self.number, LimitState::default());
+        let context = RequestContext::new(
+            info.clone(),
+            self.number,
+            LimitState::served(self.server.rules.min_response_data_rate, None),
+        );
         let stream = self.streams.open(context.clone());
         let (mut parts, incoming) = request.into_parts();
         self.add_extensions(&mut parts.extensions, context.clone());
@@ -283,13 +286,7 @@ impl<S: App> Connection<S> {
             Call::new(&mut self.server.app, Request::from_parts(parts, body), info, &self.server.rules);
         let waits_for_body = unread.is_some();
         let exchange = Exchange { call, method, stream, respond, expectation, connect, _unread: unread };
-        let info = info.clone();
-        let task = Box::pin(async move {
-            // Given up, the stream is dropped, which resets it.
-            if TimedTask::new(exchange.run()).await.is_err() {
-                events::response_too_slow(&info);
-            }
-        });
+        let task = Box::pin(exchange.run());
         if waits_for_body {
             Turns::spawn(task); // its handler may block until the body is there
         } else {
