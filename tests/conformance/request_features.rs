@@ -9,7 +9,7 @@ use crate::answers::{
 };
 use crate::cases::{
     breaks_a_trailer, client, ends_its_side, has_step, is_http2, reads_after_failure, results, sent, steps,
-    trailer_frames, trailer_section,
+    trailer_frames, trailer_section, upgrades_http10,
 };
 use crate::exchange::replay;
 use crate::recording::{Case, Difference, replay_all};
@@ -79,6 +79,7 @@ const DIFFERENCES: &[Difference] = &[
     ("what may not stand in trailers is refused (ResponseTrailers)", 11, appends_odd_trailer),
     ("an answer without a body has no trailers (ResponseTrailers)", 2, appends_without_body),
     // Upgrades and tunnels.
+    ("http10-upgrade", 9, upgrades_http10),
     ("over the limit an upgrade is answered with 500 when it is accepted", 1, is_over_upgrade_limit),
     ("a tunnel is a stream of hyper: RST with CANCEL ends it, and what drops it ends it", 2, has_tunnel),
     // After the answer.

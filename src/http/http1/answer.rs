@@ -7,7 +7,7 @@ use http::header::{
     DATE, HOST, MAX_FORWARDS, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING,
 };
 use http::response::Parts;
-use http::{HeaderMap, HeaderName, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use hyper::ext::ReasonPhrase;
 
 use super::head::Asks;
@@ -134,38 +134,27 @@ impl AnswerHead<'_> {
 
     /// Writes the Connection line; whether the connection ends.
     fn write_connection(&self, out: &mut Vec<u8>, options: &Options, until_close: bool) -> bool {
+        let stays = self.fate != Fate::Close && !until_close;
         let is_101 = self.parts.status == StatusCode::SWITCHING_PROTOCOLS;
-        let http10 = self.asks.has(Asks::HTTP10);
-        let (own, added, closes) = match self.fate {
-            Fate::Tunnel => (true, "", true),
-            Fate::Close if !http10 => (false, "close", true),
-            // A 101 for which there is no tunnel.
-            _ if is_101 => (true, if options.any { "" } else { "close" }, true),
-            Fate::Close => (true, if options.close { "" } else { "close" }, true),
-            _ if until_close => (true, if options.close { "" } else { "close" }, true),
-            _ if options.close => (true, "", true),
-            // As with Kestrel, connection options with no `keep-alive` among them end the connection.
-            _ if options.any && !options.keep_alive => (true, "close", true),
-            Fate::KeepAlive if http10 && !options.any => (true, "keep-alive", false),
-            Fate::KeepAlive => (true, "", false),
+        // As with Kestrel, connection options with no `keep-alive` among them end the connection.
+        let ends = options.close || options.any && !options.keep_alive;
+        let says_close = match self.fate {
+            Fate::Tunnel => false,
+            _ if is_101 && stays => !options.any, // one for which there is no tunnel
+            _ => !stays || ends,
         };
-        let mut separator = "connection: ";
-        if own && options.any {
-            for value in self.parts.headers.get_all(CONNECTION) {
-                out.extend_from_slice(separator.as_bytes());
-                out.extend_from_slice(value.as_bytes());
-                separator = ", ";
-            }
+        let own = self.parts.headers.get_all(CONNECTION).iter().map(HeaderValue::as_bytes);
+        if says_close {
+            // Beside the handler's own options, in place of its `keep-alive`.
+            let options = own.flat_map(|line| line.split(|octet| *octet == b',')).map(<[u8]>::trim_ascii);
+            let others = options.filter(|option| !option.is_empty() && !is_about_the_end(option));
+            list(out, others.chain([&b"close"[..]]));
+        } else if options.any {
+            list(out, own);
+        } else if self.asks.has(Asks::HTTP10) && self.fate != Fate::Tunnel {
+            list(out, [&b"keep-alive"[..]].into_iter());
         }
-        if !added.is_empty() {
-            out.extend_from_slice(separator.as_bytes());
-            out.extend_from_slice(added.as_bytes());
-            separator = ", ";
-        }
-        if separator == ", " {
-            out.extend_from_slice(b"\r\n");
-        }
-        closes
+        says_close || is_101
     }
 
     /// Trailers go to those who take them, as far as the head names them (RFC 9110 section 6.5).
@@ -187,6 +176,21 @@ impl Options {
             self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
         }
     }
+}
+
+fn is_about_the_end(option: &[u8]) -> bool {
+    option.eq_ignore_ascii_case(b"close") || option.eq_ignore_ascii_case(b"keep-alive")
+}
+
+/// Adds a Connection line.
+fn list<'a>(out: &mut Vec<u8>, options: impl Iterator<Item = &'a [u8]>) {
+    let mut separator = &b"connection: "[..];
+    for option in options {
+        out.extend_from_slice(separator);
+        out.extend_from_slice(option);
+        separator = b", ";
+    }
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Adds the line before a chunk's data.

@@ -188,14 +188,13 @@ impl AsyncWrite for SwitchedStream {
                 if written.is_pending() {
                     remember(&mut state.writer, cx);
                 }
-                written
+                return written;
             }
-            At::Over => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-            At::Asking(_) | At::Accepted { .. } => {
-                let first = bufs.iter().find(|buf| !buf.is_empty());
-                Poll::Ready(Ok(first.map_or(0, |buf| state.swallow(buf))))
-            }
+            At::Over => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            At::Asking(_) | At::Accepted { .. } => {}
         }
+        let first = bufs.iter().find(|buf| !buf.is_empty());
+        Poll::Ready(Ok(first.map_or(0, |buf| state.swallow(buf))))
     }
 
     fn is_write_vectored(&self) -> bool {
