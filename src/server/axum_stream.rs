@@ -78,11 +78,11 @@ impl AsyncWrite for AxumStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_with(cx, |io, cx| io.poll_flush(cx))
+        self.poll_with(cx, AsyncWrite::poll_flush)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_with(cx, |io, cx| io.poll_shutdown(cx))
+        self.poll_with(cx, AsyncWrite::poll_shutdown)
     }
 }
 

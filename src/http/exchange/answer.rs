@@ -50,9 +50,8 @@ enum Broken {
 impl Answer {
     /// Looks at an answer to a request with `method` before its head goes out.
     ///
-    /// hyper sends nothing at all for some of what a handler can make (a Transfer-Encoding beside a
-    /// Content-Length, an interim status), and in debug builds panics over a Content-Length that is
-    /// not the body's. None of it gets that far: what cannot be sent becomes a 500, as Kestrel's.
+    /// Some of what a handler can make cannot be sent (a Transfer-Encoding beside a Content-Length, an interim status, a
+    /// Content-Length that is not the body's). It becomes a 500, as Kestrel's.
     pub(in crate::http) fn prepare(
         mut response: Response,
         method: &Method,
@@ -60,7 +59,6 @@ impl Answer {
     ) -> http::Response<Self> {
         if is_ordinary(&response, method) {
             if response.body().is_end_stream() {
-                // hyper says so over HTTP/1 only.
                 response.headers_mut().entry(CONTENT_LENGTH).or_insert(HeaderValue::from_static("0"));
             }
             return Self::from(response, Length::Own);
@@ -184,7 +182,7 @@ impl Answer {
     }
 }
 
-/// Whether there is nothing about an answer that hyper does not do right by itself.
+/// Whether an answer can be sent as it is.
 fn is_ordinary(response: &Response, method: &Method) -> bool {
     let status = response.status();
     let Some(exact) = response.body().size_hint().exact() else { return false };
@@ -218,7 +216,7 @@ fn content_length(response: &mut Response) -> Result<Option<u64>, Broken> {
     Ok(Some(length))
 }
 
-/// As Kestrel, and hyper: digits, and no more than what fits into 63 bits.
+/// As Kestrel: digits, and no more than what fits into 63 bits.
 fn parse(length: &HeaderValue) -> Option<u64> {
     let digits = length.as_bytes();
     if digits.is_empty() {
@@ -236,7 +234,7 @@ fn has_leading_zero(length: &HeaderValue) -> bool {
 }
 
 /// Leaves the codings of an answer that the handler names, and puts the one behind them that frames
-/// it: hyper does the framing. False if the handler names none.
+/// it: the connection does the framing. False if the handler names none.
 fn name_codings(headers: &mut HeaderMap) -> bool {
     if !headers.contains_key(TRANSFER_ENCODING) {
         return false;
@@ -250,7 +248,6 @@ fn name_codings(headers: &mut HeaderMap) -> bool {
         .filter(|coding| !coding.is_empty() && is_token(coding))
         .filter(|coding| !coding.eq_ignore_ascii_case("chunked") && !coding.eq_ignore_ascii_case("identity"))
         .collect();
-    // hyper would add `chunked` too, and once more to the Connection header behind it.
     let value = (!codings.is_empty()).then(|| HeaderValue::try_from(codings.join(", ") + ", chunked"));
     match value {
         Some(Ok(value)) => headers.insert(TRANSFER_ENCODING, value),
@@ -325,7 +322,7 @@ impl http_body::Body for Answer {
         match self.length {
             Length::Own => self.body.size_hint(),
             Length::Promised(_) => SizeHint::default(),
-            // Makes hyper say it. It knows by the status that nothing follows.
+            // Of the body that there would be; none follows.
             Length::Claimed(length) => SizeHint::with_exact(length),
         }
     }

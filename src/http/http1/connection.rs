@@ -224,7 +224,7 @@ async fn write_head(
     parts.headers.clear();
     kept.headers = parts.headers;
     if let Some(upgrade) = accepted {
-        line.wait(At::Exchange, |line, cx| line.poll_write(cx)).await?;
+        line.wait(At::Exchange, Line::poll_write).await?;
         exchange.complete = true;
         return Err(End::Upgraded(Box::new(upgrade)));
     }

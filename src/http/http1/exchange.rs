@@ -94,11 +94,11 @@ impl Exchange {
             let incoming = match &self.rest {
                 Rest::None => return Poll::Ready(Ok(())),
                 Rest::Coming(incoming) => incoming,
-                Rest::Cut | Rest::Bad => return self.give_up(line),
+                Rest::Cut | Rest::Bad => return line.give_up(),
             };
             let is_read = incoming.wish() != Wish::Nothing;
             if self.is_abandoned() || line.last && !is_read {
-                return self.give_up(line);
+                return line.give_up();
             }
             if is_read && incoming.held() >= line.rules.max_held {
                 return Poll::Pending; // the reader says when it has taken some
@@ -145,13 +145,6 @@ impl Exchange {
     /// The rest of the body is not to be waited for.
     fn is_abandoned(&self) -> bool {
         self.context.limits().has(Mark::Abandoned)
-    }
-
-    /// Nothing more is read on this connection.
-    fn give_up(&self, line: &mut Line) -> Poll<Result<(), End>> {
-        line.last = true;
-        line.unread = true;
-        Poll::Ready(Ok(()))
     }
 
     /// The handler is told of a client that goes, and dropped where there is nobody to answer.

@@ -62,16 +62,16 @@ pub(super) fn begin(
     let mut decoder = Decoder { framing: BodyFraming::new(head), counter, trailers: Vec::new() };
     let length = decoder.framing.missing();
     let expects = head.asks.has(Asks::CONTINUE) && !head.asks.has(Asks::HTTP10) && input.is_empty();
-    let (data, decoded) = decoder.decode(input, rules);
+    let (data, outcome) = decoder.decode(input, rules);
     let watched = |body| Body::new(BodyWithTrailers::new(body, context.clone()));
-    if decoded == Decoded::Whole && decoder.trailers.is_empty() {
-        return (watched(RequestBody::whole(data, length, context.clone())), None, decoded);
+    if outcome == Decoded::Whole && decoder.trailers.is_empty() {
+        return (watched(RequestBody::whole(data, length, context.clone())), None, outcome);
     }
     let pipe = BodyPipe::new(waker.clone());
     let mut incoming = Incoming { decoder, pipe: Arc::clone(&pipe), expects };
-    incoming.give(data, decoded, &Context::from_waker(waker));
-    let incoming = Some(incoming).filter(|_| decoded == Decoded::Part);
-    (watched(RequestBody::coming(pipe, length, context.clone())), incoming, decoded)
+    incoming.give(data, outcome, &Context::from_waker(waker));
+    let incoming = Some(incoming).filter(|_| outcome == Decoded::Part);
+    (watched(RequestBody::coming(pipe, length, context.clone())), incoming, outcome)
 }
 
 impl Incoming {

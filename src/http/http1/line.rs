@@ -176,6 +176,13 @@ impl Line {
         self.last || self.info.wants_close() || self.before.as_ref().is_some_and(abandoned)
     }
 
+    /// No request is read any more, though the client may go on sending.
+    pub(super) fn give_up(&mut self) -> Poll<Result<(), End>> {
+        self.last = true;
+        self.unread = true;
+        Poll::Ready(Ok(()))
+    }
+
     /// A request with a body is answered, and who has the body may find it too large yet.
     pub(super) fn keep(&mut self, request: &RequestContext) {
         self.before = Some(request.clone());
