@@ -51,7 +51,7 @@ async fn over_the_limit_nothing_is_sent() {
 async fn a_handler_may_abort_its_connection() {
     async fn aborts(ConnectInfo(connection): ConnectInfo<ConnectionInfo>) {
         connection.abort();
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
     let server = TestServer::builder(Router::new().route("/", get(aborts))).start_under_axum();
     let mut client = connect(&server).await;
