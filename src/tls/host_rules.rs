@@ -47,7 +47,13 @@ pub(super) struct ByResolver {
     pub(super) offers: Arc<Offers>,
     pub(super) rules: ClientRules,
     /// What came out for the last other host: a browser asks for many things of one.
-    pub(super) last: Arc<Mutex<Option<(Option<String>, bool)>>>,
+    pub(super) last: Arc<Mutex<Option<JudgedHost>>>,
+}
+
+/// What came out for a host.
+pub(super) struct JudgedHost {
+    name: Option<String>,
+    fits: bool,
 }
 
 impl HostRules for ByResolver {
@@ -56,10 +62,10 @@ impl HostRules for ByResolver {
         if name == self.server_name {
             return HostVerdict::Fits;
         }
-        if let Some((last, fits)) = &*self.last.lock().unwrap_or_else(PoisonError::into_inner)
-            && *last == name
+        if let Some(last) = &*self.last.lock().unwrap_or_else(PoisonError::into_inner)
+            && last.name == name
         {
-            return if *fits { HostVerdict::Fits } else { HostVerdict::Misdirected };
+            return if last.fits { HostVerdict::Fits } else { HostVerdict::Misdirected };
         }
         let Some(connection) = self.connection.connection() else { return HostVerdict::Misdirected };
         let hello = ClientHello::asking_for(name.clone(), connection, Arc::clone(&self.offers));
@@ -74,7 +80,7 @@ impl HostRules for ByResolver {
                 return false; // it may have an answer next time
             };
             let fits = configs.find(name.as_deref()).is_some_and(|config| config.rules == rules);
-            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some((name, fits));
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(JudgedHost { name, fits });
             fits
         }))
     }
