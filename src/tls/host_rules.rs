@@ -47,14 +47,11 @@ pub(super) struct ByResolver {
     pub(super) offers: Arc<Offers>,
     pub(super) rules: ClientRules,
     /// What came out for the last other host: a browser asks for many things of one.
-    pub(super) last: Arc<Mutex<Option<JudgedHost>>>,
+    pub(super) last: Arc<Mutex<Option<Judged>>>,
 }
 
-/// What came out for a host.
-pub(super) struct JudgedHost {
-    name: Option<String>,
-    fits: bool,
-}
+/// A host, and whether it fits the connection.
+type Judged = (Option<String>, bool);
 
 impl HostRules for ByResolver {
     fn judge(&self, host: Option<&str>) -> HostVerdict {
@@ -62,10 +59,10 @@ impl HostRules for ByResolver {
         if name == self.server_name {
             return HostVerdict::Fits;
         }
-        if let Some(last) = &*self.last.lock().unwrap_or_else(PoisonError::into_inner)
-            && last.name == name
+        if let Some((last, fits)) = &*self.last.lock().unwrap_or_else(PoisonError::into_inner)
+            && *last == name
         {
-            return if last.fits { HostVerdict::Fits } else { HostVerdict::Misdirected };
+            return if *fits { HostVerdict::Fits } else { HostVerdict::Misdirected };
         }
         let Some(connection) = self.connection.connection() else { return HostVerdict::Misdirected };
         let hello = ClientHello::asking_for(name.clone(), connection, Arc::clone(&self.offers));
@@ -80,7 +77,7 @@ impl HostRules for ByResolver {
                 return false; // it may have an answer next time
             };
             let fits = configs.find(name.as_deref()).is_some_and(|config| config.rules == rules);
-            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(JudgedHost { name, fits });
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some((name, fits));
             fits
         }))
     }
