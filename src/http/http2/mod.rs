@@ -26,7 +26,7 @@ use http::{Extensions, Method, Request, Response};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use self::exchange::{Connect, Exchange};
-use self::follower::Signs;
+use self::follower::{MOST_EARLY_RESETS, Signs};
 use self::request::{Expectation, RequestBody};
 use self::streams::Streams;
 use self::turns::Turns;
@@ -98,6 +98,7 @@ async fn handshake(
         .initial_connection_window_size(limits.initial_connection_window_size)
         .initial_window_size(limits.initial_stream_window_size)
         .max_header_list_size(u32::try_from(rules.head.max_headers_total).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(MOST_EARLY_RESETS)
         .enable_connect_protocol();
     // What is the protocol's default is not said.
     if limits.header_table_size != 4096 {
@@ -226,7 +227,10 @@ impl<S: App> Connection<S> {
     fn poll_requests(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             match ready!(self.h2.poll_accept(cx)) {
-                Some(Ok((request, respond))) => self.take(request, respond),
+                Some(Ok((request, respond))) => {
+                    self.wire.lock().follower.taken_up(respond.stream_id().as_u32());
+                    self.take(request, respond);
+                }
                 Some(Err(error)) => {
                     if !matches!(self.phase, Phase::Ending(_)) {
                         events::connection_failed(&self.server.info, &error);
