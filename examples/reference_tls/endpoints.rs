@@ -193,7 +193,7 @@ fn by_name(
             .with_no_client_auth()
             .with_single_cert(chain, PrivateKeyDer::from_pem_file(folder.join("default.key"))?)?;
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-        Ok(TlsOptions::from_rustls(Arc::new(config)))
+        Ok(TlsOptions::from_rustls(Arc::new(config)).client_certificates(ClientCertificates::Ignore))
     };
     let required = tls().client_certificates(ClientCertificates::Require).client_trust(ours.clone());
     let options: HashMap<&str, TlsOptions> = HashMap::from([

@@ -70,6 +70,22 @@ struct Wishes {
     driver: Mutex<Option<Waker>>,
 }
 
+/// A connection for those that it keeps itself.
+#[cfg(feature = "tls")]
+pub(crate) struct WeakConnection(std::sync::Weak<ConnectionState>);
+
+#[cfg(feature = "tls")]
+impl WeakConnection {
+    pub(crate) fn of(connection: &ConnectionInfo) -> Self {
+        Self(Arc::downgrade(&connection.0))
+    }
+
+    /// `None` once it has ended.
+    pub(crate) fn connection(&self) -> Option<ConnectionInfo> {
+        Some(ConnectionInfo(self.0.upgrade()?, None))
+    }
+}
+
 impl ConnectionInfo {
     pub(crate) fn new(
         endpoint: Arc<str>,

@@ -45,6 +45,7 @@
 //! ```
 
 mod from_fn;
+mod host_rules;
 mod info;
 mod layer;
 mod limit;
@@ -60,7 +61,10 @@ use crate::error::BoxError;
 pub use crate::transport::BoxIo;
 
 pub use from_fn::{FromFn, FromFnLayer, Next, from_fn};
+pub(crate) use host_rules::{HostRules, HostVerdict};
 pub(crate) use info::Event;
+#[cfg(feature = "tls")]
+pub(crate) use info::WeakConnection;
 pub use info::{ConnectionId, ConnectionInfo};
 pub use layer::{ConnectionLayer, ConnectionService};
 pub use limit::{ConnectionLimit, ConnectionLimitLayer};

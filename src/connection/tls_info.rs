@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::host_rules::HostRules;
 use crate::protocols::Protocols;
 
 /// What the TLS handshake of a connection came to.
@@ -43,6 +44,8 @@ pub(crate) struct TlsFacts {
     pub(crate) resumed: bool,
     /// What the server name, else the endpoint, allows.
     pub(crate) protocols: Protocols,
+    /// `None`: all hosts have the same rules for client certificates.
+    pub(crate) host_rules: Option<Arc<dyn HostRules>>,
 }
 
 impl TlsInfo {
@@ -88,6 +91,10 @@ impl TlsInfo {
     /// connection.
     pub fn is_resumed(&self) -> bool {
         self.0.resumed
+    }
+
+    pub(crate) fn host_rules(&self) -> Option<&dyn HostRules> {
+        self.0.host_rules.as_deref()
     }
 
     pub(crate) fn protocols(&self) -> Protocols {

@@ -3,6 +3,7 @@
 mod http2;
 mod min_data_rate;
 mod problem;
+mod response_clock;
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use crate::error::{Error, ErrorKind};
 pub use http2::Http2Limits;
 pub use min_data_rate::MinDataRate;
 use problem::Problem;
+pub(crate) use response_clock::ResponseClock;
 
 /// The limits of an endpoint, all of them on by default.
 ///

@@ -89,7 +89,7 @@ impl Builder {
             let (address, sockets) = bind(&endpoint, &self.socket_options)?;
             let name = Arc::<str>::from(address.to_string());
             #[cfg(feature = "tls")]
-            let certificates = endpoint.certificates();
+            let followed = endpoint.followed();
             let limits = endpoint.limits.map_or_else(|| Arc::clone(&limits), Arc::new);
             endpoints.extend(sockets.into_iter().map(|bound| BoundEndpoint {
                 bound,
@@ -98,7 +98,7 @@ impl Builder {
                 protocols: endpoint.protocols,
                 layers: layers.clone(),
                 #[cfg(feature = "tls")]
-                certificates: certificates.clone(),
+                followed: followed.clone(),
             }));
             addresses.push(address);
         }

@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
 use crate::protocols::Protocols;
 #[cfg(feature = "tls")]
-use crate::tls::{Certificate, TlsLayer, TlsOptions};
+use crate::tls::{Followed, TlsLayer, TlsOptions};
 use crate::transport::CustomSocket;
 
 /// An address to listen on, and what is special about it: protocols, limits, connection layers.
@@ -357,8 +357,8 @@ impl Endpoint {
 
     /// Those whose files are to be followed. What a selector or a resolver will give is not known.
     #[cfg(feature = "tls")]
-    pub(crate) fn certificates(&self) -> Vec<Certificate> {
-        self.tls.iter().flat_map(|(_, options)| options.certificates()).cloned().collect()
+    pub(crate) fn followed(&self) -> Vec<Followed> {
+        self.tls.iter().flat_map(|(_, options)| options.followed()).collect()
     }
 
     /// An https address needs TLS.

@@ -31,7 +31,7 @@ use crate::error::Error;
 use crate::limits::Limits;
 use crate::protocols::Protocols;
 #[cfg(feature = "tls")]
-use crate::tls::Certificate;
+use crate::tls::Followed;
 use crate::transport::Bound;
 
 pub use crate::transport::{BoundAddr, SocketOptions};
@@ -152,5 +152,5 @@ pub(crate) struct BoundEndpoint {
     pub(crate) layers: ConnectionLayers,
     /// To be followed while connections are accepted.
     #[cfg(feature = "tls")]
-    pub(crate) certificates: Vec<Certificate>,
+    pub(crate) followed: Vec<Followed>,
 }

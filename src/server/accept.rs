@@ -13,7 +13,7 @@ use crate::connection::{BoxConnectionService, Connection, ConnectionInfo};
 use crate::listener::BoundEndpoint;
 use crate::telemetry::events;
 #[cfg(feature = "tls")]
-use crate::tls::Certificate;
+use crate::tls::Followed;
 use crate::transport::is_connection_error;
 
 /// How long accepting rests when the system has no more descriptors or memory to give.
@@ -44,7 +44,7 @@ impl Accepting {
         tracker: &Tracker,
         tasks: usize,
     ) {
-        follow_certificates(&endpoint, &self.stop);
+        follow_files(&endpoint, &self.stop);
         let endpoint = Arc::new(endpoint);
         self.endpoints.push(Arc::downgrade(&endpoint));
         for _ in 0..tasks {
@@ -63,8 +63,11 @@ impl Accepting {
     /// Closes the sockets now, before the tasks have come to know it; what this returns is ready
     /// when they have ended.
     pub(super) fn close(&self) -> impl Future<Output = ()> + Send + use<> {
+        // Held before the tasks know: one that is about to be closed by its last task would not be
+        // found, and not be closed yet.
+        let endpoints: Vec<_> = self.endpoints.iter().filter_map(Weak::upgrade).collect();
         self.stop.cancel();
-        for endpoint in self.endpoints.iter().filter_map(Weak::upgrade) {
+        for endpoint in &endpoints {
             endpoint.bound.close();
         }
         self.tasks.close();
@@ -79,10 +82,10 @@ impl Drop for Accepting {
     }
 }
 
-/// Follows the files of the endpoint's certificates until told to stop. Call it inside a runtime.
+/// Follows the files of the endpoint's certificates and authorities until told to stop. Call it inside a runtime.
 #[cfg(feature = "tls")]
-fn follow_certificates(endpoint: &BoundEndpoint, stop: &CancellationToken) {
-    for watch in endpoint.certificates.iter().filter_map(Certificate::watch) {
+fn follow_files(endpoint: &BoundEndpoint, stop: &CancellationToken) {
+    for watch in endpoint.followed.iter().filter_map(Followed::watch) {
         let stop = stop.clone();
         tokio::spawn(async move {
             tokio::select! {
@@ -95,7 +98,7 @@ fn follow_certificates(endpoint: &BoundEndpoint, stop: &CancellationToken) {
 
 /// There are none.
 #[cfg(not(feature = "tls"))]
-fn follow_certificates(_: &BoundEndpoint, _: &CancellationToken) {}
+fn follow_files(_: &BoundEndpoint, _: &CancellationToken) {}
 
 /// Accepts connections and serves each in a task of its own, until told to stop.
 ///

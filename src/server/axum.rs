@@ -32,7 +32,8 @@ impl KestrelListener {
     /// # Differences from `kestrel_rs::serve`
     ///
     /// axum sets hyper up: an answer to HTTP/1.0 says 1.0, the path is not normalised, and a
-    /// chunked body on HTTP/1.0 is refused.
+    /// chunked body on HTTP/1.0 is refused. Rules for client certificates of server names hold in
+    /// handshakes only, whatever host a request names then.
     ///
     /// # Example
     ///

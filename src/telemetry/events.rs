@@ -62,12 +62,6 @@ pub(crate) fn http_over_tls_port(connection: &dyn About) {
     tracing::debug!(target: "kestrel_rs::connections", id = %connection.id(), endpoint = connection.endpoint(), "plain HTTP on an https endpoint");
 }
 
-/// A name that no client's can be equal to.
-#[cfg(feature = "tls")]
-pub(crate) fn server_name_in_punycode(name: &str) {
-    tracing::warn!(target: "kestrel_rs::tls", name, "server names are compared in Unicode: this one, in punycode, matches nothing; write it in Unicode");
-}
-
 /// The client took its answer too slowly and was cut.
 pub(crate) fn response_too_slow(connection: &dyn About) {
     tracing::debug!(target: "kestrel_rs::connections", id = %connection.id(), endpoint = connection.endpoint(), "response slower than the minimum data rate");
@@ -225,6 +219,18 @@ pub(crate) fn certificates_unrelated(certificate: &dyn Display, count: usize) {
 #[cfg(feature = "tls")]
 pub(crate) fn certificate_reloaded(certificate: &dyn std::fmt::Debug) {
     tracing::info!(target: "kestrel_rs::tls", certificate = %Escaped(format_args!("{certificate:?}")), "certificate changed; new connections get the new one");
+}
+
+/// The file of the authorities for client certificates changed, and is in use.
+#[cfg(feature = "tls")]
+pub(crate) fn authorities_reloaded(path: &Path) {
+    tracing::info!(target: "kestrel_rs::tls", path = %Escaped(path.display()), "authorities for client certificates changed; new connections are verified by the new ones");
+}
+
+/// The file of the authorities for client certificates changed and cannot be used as it is.
+#[cfg(feature = "tls")]
+pub(crate) fn authorities_not_reloaded(error: &dyn std::fmt::Debug) {
+    tracing::warn!(target: "kestrel_rs::tls", error = %Escaped(format_args!("{error:?}")), "the file of the authorities for client certificates changed, but cannot be used; going on with those loaded before");
 }
 
 /// The files of a certificate changed and cannot be used as they are.

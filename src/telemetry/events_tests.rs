@@ -59,7 +59,6 @@ const EVENTS: &[(&str, Cause, fn())] = &[
     ("handler_panicked", App, || handler_panicked(FORGED)),
     ("answer_broken", App, || answer_broken(StatusCode::SWITCHING_PROTOCOLS)),
     ("https_port_unknown", Operator, https_port_unknown),
-    ("server_name_in_punycode", Operator, || server_name_in_punycode(FORGED)),
     ("accept_failed", Operator, || accept_failed(FORGED, &io::Error::other(FORGED))),
     ("now_listening", Operator, || now_listening(&FORGED)),
     ("shutting_down", Operator, || shutting_down(1, 1)),
@@ -78,6 +77,8 @@ const EVENTS: &[(&str, Cause, fn())] = &[
     ("certificates_unrelated", Operator, || certificates_unrelated(&FORGED, 1)),
     ("certificate_reloaded", Operator, || certificate_reloaded(&format_args!("{FORGED}"))),
     ("certificate_not_reloaded", Operator, || certificate_not_reloaded(&format_args!("{FORGED}"))),
+    ("authorities_reloaded", Operator, || authorities_reloaded(Path::new(FORGED))),
+    ("authorities_not_reloaded", Operator, || authorities_not_reloaded(&format_args!("{FORGED}"))),
     ("development_certificate_created", Operator, || development_certificate_created(Path::new(FORGED))),
     ("development_certificate_unusable", Operator, || development_certificate_unusable(Path::new(FORGED), &FORGED)),
 ];

@@ -247,7 +247,7 @@ fn listener(limits: &Limits, endpoint: Endpoint, protocols: Protocols) -> (Memor
         protocols,
         layers,
         #[cfg(feature = "tls")]
-        certificates: endpoint.certificates(),
+        followed: endpoint.followed(),
     };
     (connector, KestrelListener::in_memory(endpoint))
 }

@@ -29,10 +29,12 @@ use rustls_pki_types::CertificateDer;
 pub(in crate::tls) use self::chain::is_current;
 use self::chain::{certified_key, summary};
 use self::origin::Origin;
-use self::source::Format;
-pub(in crate::tls) use self::source::Source;
-use super::reload::Watched;
+use self::source::{Format, Source};
+use super::reload::{Followed, FromFiles, WatchedFiles};
+#[cfg(test)]
+use super::reload::{Watch, watch};
 use crate::error::Error;
+use crate::telemetry::events;
 
 /// A server certificate: its chain and its private key.
 ///
@@ -94,8 +96,8 @@ pub struct Certificate {
 /// What the clones of a certificate share.
 pub(in crate::tls) struct Shared {
     current: RwLock<Arc<CertifiedKey>>,
-    /// Of a certificate from files.
-    pub(in crate::tls) watched: Option<Watched>,
+    /// Of a certificate whose files are followed.
+    files: Option<(Source, WatchedFiles)>,
 }
 
 impl Certificate {
@@ -194,7 +196,7 @@ impl Certificate {
     /// The certificate as it is now, whatever becomes of its files. Clones made before keep following them.
     pub fn without_reload(self) -> Self {
         let current = self.current();
-        Self { shared: Arc::new(Shared { current: RwLock::new(current), watched: None }) }
+        Self { shared: Arc::new(Shared { current: RwLock::new(current), files: None }) }
     }
 
     /// What a handshake that begins now uses.
@@ -202,10 +204,21 @@ impl Certificate {
         self.shared.current()
     }
 
+    /// Follows the files until it is dropped; `None` if there are none.
+    #[cfg(test)]
+    pub(in crate::tls) fn watch(&self) -> Option<Watch> {
+        watch(&self.shared)
+    }
+
+    /// What follows the files.
+    pub(in crate::tls) fn followed(&self) -> Followed {
+        Followed::new(Arc::clone(&self.shared))
+    }
+
     fn from_source(source: Source) -> Result<Self, Error> {
-        // Looked at before they are read: what changes in between is noticed.
-        let (watched, key) = Watched::load(source)?;
-        Ok(Self { shared: Arc::new(Shared { current: RwLock::new(Arc::new(key)), watched: Some(watched) }) })
+        let watched = WatchedFiles::new(source.files().map(Path::to_path_buf));
+        let current = RwLock::new(Arc::new(source.load()?));
+        Ok(Self { shared: Arc::new(Shared { current, files: Some((source, watched)) }) })
     }
 
     /// Whether the first certificate of a PEM file has begun and not expired.
@@ -216,7 +229,7 @@ impl Certificate {
     }
 
     fn fixed(key: CertifiedKey) -> Self {
-        Self { shared: Arc::new(Shared { current: RwLock::new(Arc::new(key)), watched: None }) }
+        Self { shared: Arc::new(Shared { current: RwLock::new(Arc::new(key)), files: None }) }
     }
 }
 
@@ -228,12 +241,34 @@ impl fmt::Debug for Certificate {
 }
 
 impl Shared {
-    pub(in crate::tls) fn current(&self) -> Arc<CertifiedKey> {
+    fn current(&self) -> Arc<CertifiedKey> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
 
-    pub(in crate::tls) fn replace(&self, key: CertifiedKey) {
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(key);
+impl FromFiles for Shared {
+    type Made = CertifiedKey;
+
+    fn watched(&self) -> Option<&WatchedFiles> {
+        self.files.as_ref().map(|(_, watched)| watched)
+    }
+
+    fn make(&self) -> Result<CertifiedKey, Error> {
+        match &self.files {
+            Some((source, _)) => source.load(),
+            None => Ok(CertifiedKey::clone(&self.current())),
+        }
+    }
+
+    fn take(&self, key: CertifiedKey) {
+        if key.cert != self.current().cert {
+            *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(key);
+            events::certificate_reloaded(self);
+        }
+    }
+
+    fn keep(&self, error: &Error) {
+        events::certificate_not_reloaded(error);
     }
 }
 
@@ -246,7 +281,7 @@ impl fmt::Debug for Shared {
             debug.field("names", &summary.names);
             debug.field("not_after", &summary.not_after);
         }
-        let files: Vec<_> = self.watched.iter().flat_map(Watched::files).collect();
+        let files: Vec<_> = self.watched().into_iter().flat_map(WatchedFiles::files).collect();
         debug.field("files", &files).finish_non_exhaustive()
     }
 }

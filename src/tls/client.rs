@@ -9,12 +9,13 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, RootCertStore, SignatureScheme,
+    CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, ServerConfig, SignatureScheme,
 };
-use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, UnixTime};
 
-use crate::error::{BoxError, Error, ErrorKind};
+use super::authorities::{Authorities, AuthorityFile};
+use super::reload::Followed;
+use crate::error::{BoxError, Error};
 
 /// Whether clients are asked for a certificate.
 ///
@@ -54,6 +55,17 @@ pub enum ClientCertificates {
 /// The default is what the [system](Self::system) trusts. That a client holds the private key of
 /// its certificate is checked in any case.
 ///
+/// # What is accepted
+///
+/// A client's certificate is one of X.509 version 3, as rustls takes no other, also with
+/// [`danger_accept_any`](Self::danger_accept_any). One of version 1, as `openssl x509 -req` of OpenSSL before 3.2 makes
+/// without extensions, ends the handshake; `-extfile` with a line such as `extendedKeyUsage = clientAuth` makes it version 3. If
+/// it has an extended key usage, that must have client authentication. An authority may be of version 1.
+///
+/// # Differences from Kestrel
+///
+/// .NET takes certificates of version 1 too. There a changed file of authorities is never noticed.
+///
 /// # Example
 ///
 /// ```
@@ -78,9 +90,16 @@ type Check = dyn Fn(&[&[u8]]) -> Result<(), BoxError> + Send + Sync;
 
 #[derive(Clone)]
 enum Anchors {
-    Any,
-    Roots(Arc<RootCertStore>),
+    /// Read when an endpoint is made.
     System,
+    Known(Known),
+}
+
+#[derive(Clone)]
+enum Known {
+    Any,
+    Given(Arc<Authorities>),
+    File(Arc<AuthorityFile>),
 }
 
 impl ClientTrust {
@@ -91,40 +110,46 @@ impl ClientTrust {
     }
 
     /// The authorities in a PEM file, and no others.
+    ///
+    /// The file is followed as those of a [`Certificate`](super::Certificate#reload) are: when it has changed,
+    /// handshakes that begin then are judged by what is in it, also those that resume a session. A file that cannot be
+    /// used is a warning in the log, and the authorities loaded before stay. [`without_reload`](Self::without_reload)
+    /// turns this off.
     pub fn from_pem_file(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let path = path.as_ref();
-        let certificates = CertificateDer::pem_file_iter(path)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|error| failed(&path.display(), error))?;
-        Self::from_certificates(&certificates, &path.display())
+        let file = AuthorityFile::read(path.as_ref())?;
+        Ok(Self { anchors: Anchors::Known(Known::File(Arc::new(file))), checks: Vec::new() })
     }
 
     /// These authorities, in DER, and no others.
     pub fn from_der(certificates: impl IntoIterator<Item = impl Into<Vec<u8>>>) -> Result<Self, Error> {
         let certificates: Vec<_> =
             certificates.into_iter().map(|octets| CertificateDer::from(octets.into())).collect();
-        Self::from_certificates(&certificates, &"the given certificates")
+        let given = Authorities::new(&certificates, &"the given certificates")?;
+        Ok(Self { anchors: Anchors::Known(Known::Given(Arc::new(given))), checks: Vec::new() })
     }
 
-    fn from_certificates(
-        certificates: &[CertificateDer<'static>],
-        origin: &dyn fmt::Display,
-    ) -> Result<Self, Error> {
-        if certificates.is_empty() {
-            return Err(cannot_trust(origin, "there is no certificate in it"));
+    /// The authorities as they are now, whatever becomes of their file. Clones made before keep following it.
+    ///
+    /// # Example
+    ///
+    /// ```no_run
+    /// use kestrel_rs::tls::ClientTrust;
+    ///
+    /// let trust = ClientTrust::from_pem_file("partners-ca.pem")?.without_reload();
+    /// # Ok::<(), kestrel_rs::Error>(())
+    /// ```
+    pub fn without_reload(mut self) -> Self {
+        if let Anchors::Known(Known::File(file)) = &self.anchors {
+            self.anchors = Anchors::Known(Known::Given(file.current()));
         }
-        let mut roots = RootCertStore::empty();
-        for certificate in certificates {
-            roots.add(certificate.clone()).map_err(|error| failed(origin, error))?;
-        }
-        Ok(Self { anchors: Anchors::Roots(Arc::new(roots)), checks: Vec::new() })
+        self
     }
 
     /// Any certificate at all, whoever has signed it, whatever it is for, expired or not. It says
     /// nothing but that the client holds its key: compare it with something you know, with
     /// [`also`](Self::also) or in the handler.
     pub fn danger_accept_any() -> Self {
-        Self { anchors: Anchors::Any, checks: Vec::new() }
+        Self { anchors: Anchors::Known(Known::Any), checks: Vec::new() }
     }
 
     /// Asks `check` too, once everything else is good: with the certificates in DER, the client's
@@ -138,6 +163,14 @@ impl ClientTrust {
         self
     }
 
+    /// What follows the file, if there is one.
+    pub(super) fn followed(&self) -> Option<Followed> {
+        match &self.anchors {
+            Anchors::Known(Known::File(file)) => Some(Followed::new(Arc::clone(file))),
+            Anchors::Known(Known::Any | Known::Given(_)) | Anchors::System => None,
+        }
+    }
+
     pub(super) fn verifier(
         &self,
         mode: ClientCertificates,
@@ -148,24 +181,48 @@ impl ClientTrust {
             ClientCertificates::Allow => false,
             ClientCertificates::Require => true,
         };
-        let roots = match &self.anchors {
-            Anchors::Any => None,
-            Anchors::Roots(roots) => Some(Arc::clone(roots)),
-            Anchors::System => Some(Arc::new(system_roots()?)),
+        let known = match &self.anchors {
+            Anchors::System => Known::Given(Arc::new(Authorities::of_the_system()?)),
+            Anchors::Known(known) => known.clone(),
         };
-        let chain = roots.map(|roots| {
-            WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider))
-                // The names of authorities in the request would tell strangers whom we trust.
-                .clear_root_hint_subjects()
-                .build()
-                .map_err(|error| failed(&"the authorities for client certificates", error))
-        });
-        Ok(Arc::new(Verifier {
-            chain: chain.transpose()?,
-            required,
-            checks: self.checks.clone(),
-            provider: Arc::clone(provider),
-        }))
+        let checks = self.checks.clone();
+        Ok(Arc::new(Verifier { known, required, checks, provider: Arc::clone(provider) }))
+    }
+
+    /// The same authorities and the same checks. What was given as two closures is two checks.
+    fn is_same(&self, other: &Self) -> bool {
+        let anchors = match (&self.anchors, &other.anchors) {
+            (Anchors::System, Anchors::System) => true,
+            (Anchors::Known(this), Anchors::Known(that)) => match (this, that) {
+                (Known::Any, Known::Any) => true,
+                (Known::Given(these), Known::Given(those)) => these == those,
+                (Known::File(this), Known::File(that)) => this == that,
+                _ => false,
+            },
+            _ => false,
+        };
+        let same = |(this, that): (&Arc<Check>, &Arc<Check>)| Arc::ptr_eq(this, that);
+        anchors && self.checks.len() == other.checks.len() && self.checks.iter().zip(&other.checks).all(same)
+    }
+}
+
+/// What a client has to show, as far as it can be compared.
+#[derive(Clone)]
+pub(super) enum ClientRules {
+    Ours(ClientCertificates, ClientTrust),
+    /// Those of a configuration of rustls, which nobody can ask.
+    Rustls(Arc<ServerConfig>),
+}
+
+impl PartialEq for ClientRules {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Ours(this, trust), Self::Ours(that, other)) => {
+                this == that && (*this == ClientCertificates::Ignore || trust.is_same(other))
+            }
+            (Self::Rustls(this), Self::Rustls(that)) => Arc::ptr_eq(this, that),
+            _ => false,
+        }
     }
 }
 
@@ -178,39 +235,17 @@ impl Default for ClientTrust {
 impl fmt::Debug for ClientTrust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let anchors = match &self.anchors {
-            Anchors::Any => "any".to_owned(),
-            Anchors::Roots(roots) => format!("{} authorities", roots.len()),
             Anchors::System => "system".to_owned(),
+            Anchors::Known(Known::Any) => "any".to_owned(),
+            Anchors::Known(Known::Given(given)) => format!("{} authorities", given.len()),
+            Anchors::Known(Known::File(file)) => format!("{} authorities", file.current().len()),
         };
         f.debug_struct("ClientTrust").field("anchors", &anchors).field("checks", &self.checks.len()).finish()
     }
 }
 
-fn cannot_trust(origin: &dyn fmt::Display, why: &str) -> Error {
-    Error::new(ErrorKind::Option, format!("cannot trust {origin}: {why}"))
-}
-
-fn failed(origin: &dyn fmt::Display, error: impl Into<BoxError>) -> Error {
-    Error::new(ErrorKind::Option, format!("cannot trust {origin}")).with_source(error)
-}
-
-fn system_roots() -> Result<RootCertStore, Error> {
-    let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    let (added, _) = roots.add_parsable_certificates(found.certs);
-    match found.errors.into_iter().next() {
-        Some(error) if added == 0 => Err(failed(&"the authorities of the system", error)),
-        None if added == 0 => Err(cannot_trust(
-            &"the authorities of the system",
-            "there are none; install ca-certificates, or give them with ClientTrust::from_pem_file",
-        )),
-        _ => Ok(roots),
-    }
-}
-
 struct Verifier {
-    /// `None` takes any.
-    chain: Option<Arc<dyn ClientCertVerifier>>,
+    known: Known,
     required: bool,
     checks: Vec<Arc<Check>>,
     provider: Arc<CryptoProvider>,
@@ -231,8 +266,13 @@ impl ClientCertVerifier for Verifier {
         issuers: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        if let Some(chain) = &self.chain {
-            chain.verify_client_cert(certificate, issuers, now)?;
+        let authorities = match &self.known {
+            Known::Any => None,
+            Known::Given(given) => Some(Arc::clone(given)),
+            Known::File(file) => Some(file.current()),
+        };
+        if let Some(authorities) = authorities {
+            authorities.verifier.verify_client_cert(certificate, issuers, now)?;
         }
         let sent: Vec<&[u8]> = std::iter::once(certificate).chain(issuers).map(AsRef::as_ref).collect();
         for check in &self.checks {
@@ -269,5 +309,48 @@ impl ClientCertVerifier for Verifier {
 impl fmt::Debug for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Verifier").field("required", &self.required).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls_pki_types::pem::PemObject;
+
+    use super::*;
+
+    /// Self-signed, of version 1, made by OpenSSL 3.0: good for a hundred years.
+    const VERSION_1: &str = "-----BEGIN CERTIFICATE-----
+MIIBHzCBxQIUCqS02McFf78m6WHMjaH3zt7ucCowCgYIKoZIzj0EAwIwETEPMA0G
+A1UEAwwGY2xpZW50MCAXDTI2MTEyNzE3NDYwMVoYDzIxMjYxMTAzMTc0NjAxWjAR
+MQ8wDQYDVQQDDAZjbGllbnQwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAASgM1E/
+0D6yr6EioY3aCp3jnFY4IVncqeRioK+48So5cDs9f4yXrJFi2mY/XnQaiFAGAXc+
+m1wMy2fZGeud1xrwMAoGCCqGSM49BAMCA0kAMEYCIQC8R9I1QTb7u3Ic9yXFctSs
+a8hJTWIWHWRXlUXwj63vDgIhAO7383Ib0dWwYquzfcLQHk1DQTqqoCADdbGaYh92
+ZyjN
+-----END CERTIFICATE-----
+";
+
+    #[test]
+    fn a_client_certificate_is_one_of_version_3_and_an_authority_may_be_older() {
+        let old = CertificateDer::from_pem_slice(VERSION_1.as_bytes()).unwrap();
+        let trust = ClientTrust::from_der([old.to_vec()]).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let verifier = trust.verifier(ClientCertificates::Require, &provider).unwrap();
+        let refused = verifier.verify_client_cert(&old, &[], UnixTime::now()).unwrap_err();
+        assert!(format!("{refused:?}").contains("UnsupportedCertVersion"), "{refused:?}");
+    }
+
+    #[test]
+    fn trust_is_the_same_by_what_it_says() {
+        let ca = "tests/reference/facts/certs/ca.pem";
+        let (file, checked) = (ClientTrust::from_pem_file(ca).unwrap(), |_: &[&[u8]]| Ok(()));
+        assert!(file.is_same(&ClientTrust::from_pem_file(ca).unwrap()));
+        assert!(ClientTrust::system().is_same(&ClientTrust::default()));
+        let fixed = file.clone().without_reload();
+        assert!(fixed.is_same(&fixed.clone()) && !fixed.is_same(&file));
+        let with_check = file.clone().also(checked);
+        assert!(with_check.is_same(&with_check.clone()));
+        assert!(!with_check.is_same(&file.clone().also(checked)) && !with_check.is_same(&file));
+        assert!(!file.is_same(&ClientTrust::system()) && !file.is_same(&ClientTrust::danger_accept_any()));
     }
 }

@@ -9,6 +9,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{CipherSuite, ServerConfig, SupportedProtocolVersion};
 
 use super::Certificate;
+use super::client::ClientRules;
 use super::names::NameTable;
 use super::server_name::Settings;
 use crate::connection::TlsVersion;
@@ -21,6 +22,8 @@ pub(super) struct Configs {
     pub(super) names: NameTable<Config>,
     /// For names that are not in the table.
     pub(super) other: Option<Config>,
+    /// Some names have other rules for client certificates than others.
+    pub(super) has_different_rules: bool,
 }
 
 /// The configuration for one entry. Each has its own sessions and ticket keys: what was agreed
@@ -32,6 +35,7 @@ pub(super) struct Config {
     /// What verifies client certificates; `None` if that is the business of an expert.
     pub(super) verifier: Option<Arc<dyn ClientCertVerifier>>,
     pub(super) protocols: Protocols,
+    pub(super) rules: ClientRules,
 }
 
 impl Configs {
@@ -53,7 +57,8 @@ impl Config {
             Error::new(ErrorKind::Option, "rustls refuses these options").with_source(error)
         };
         let trust = settings.client_trust.clone().unwrap_or_default();
-        let verifier = trust.verifier(settings.client_certificates.unwrap_or_default(), &provider)?;
+        let mode = settings.client_certificates.unwrap_or_default();
+        let verifier = trust.verifier(mode, &provider)?;
         let (resolver, selector): (Arc<dyn ResolvesServerCert>, _) = match signer {
             Signer::Certificate(certificate) => (Arc::new(Current(certificate.clone())), None),
             Signer::Selector(selector) => (Arc::new(Nothing), Some(selector.clone())),
@@ -67,7 +72,7 @@ impl Config {
             config.alpn_protocols.push(b"h2".to_vec());
         }
         if protocols.contains(Protocols::HTTP1) {
-            config.alpn_protocols.push(b"http/1.1".to_vec());
+            config.alpn_protocols.extend([b"http/1.1".to_vec(), b"http/1.0".to_vec()]);
         }
         if resumption {
             config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
@@ -76,7 +81,8 @@ impl Config {
             config.session_storage = Arc::new(NoServerSessionStorage {});
             config.send_tls13_tickets = 0;
         }
-        Ok(Self { rustls: Arc::new(config), selector, verifier: Some(verifier), protocols })
+        let rules = ClientRules::Ours(mode, trust);
+        Ok(Self { rustls: Arc::new(config), selector, verifier: Some(verifier), protocols, rules })
     }
 
     /// The same with the certificate that the selector has for this name; `None` if it has none.

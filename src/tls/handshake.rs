@@ -17,10 +17,13 @@ use super::ClientHello;
 use super::config::{Config, Configs, name_of};
 use super::farewell::refuse;
 use super::hello::length_of_records;
+use super::host_rules::{ByResolver, ByTable};
 use super::options::TlsSource;
 use super::setup::TlsSetup;
 use super::wrong_protocol;
-use crate::connection::{BoxIo, Connection, ConnectionInfo, TlsFacts, TlsInfo, TlsVersion};
+use crate::connection::{
+    BoxIo, Connection, ConnectionInfo, HostRules, TlsFacts, TlsInfo, TlsVersion, WeakConnection,
+};
 use crate::error::BoxError;
 use crate::protocols::Protocols;
 use crate::telemetry::events;
@@ -62,7 +65,11 @@ async fn sleep(time: Option<Duration>) {
     }
 }
 
-async fn agree(setup: &TlsSetup, mut io: BoxIo, info: &ConnectionInfo) -> Result<Option<BoxIo>, BoxError> {
+async fn agree(
+    setup: &Arc<TlsSetup>,
+    mut io: BoxIo,
+    info: &ConnectionInfo,
+) -> Result<Option<BoxIo>, BoxError> {
     let accepted = match hear(setup, &mut io, info).await? {
         Heard::Hello(accepted) => *accepted,
         Heard::Refused(error, alert) => {
@@ -75,7 +82,7 @@ async fn agree(setup: &TlsSetup, mut io: BoxIo, info: &ConnectionInfo) -> Result
             return Ok(None);
         }
     };
-    let config = match choose(setup, info, &accepted).await {
+    let (config, host_rules) = match choose(setup, info, &accepted).await {
         Ok(chosen) => chosen,
         Err(error) => {
             refuse(&mut io, &UNRECOGNIZED_NAME).await;
@@ -89,7 +96,7 @@ async fn agree(setup: &TlsSetup, mut io: BoxIo, info: &ConnectionInfo) -> Result
                 refuse(&mut BoxIo::new(stream), &[]).await;
                 return Err(error.into());
             }
-            info.set_tls(describe(&stream, config.protocols));
+            info.set_tls(describe(&stream, config.protocols, host_rules));
             Ok(Some(BoxIo::new(stream)))
         }
         Err((error, mut io)) => {
@@ -160,8 +167,12 @@ fn alert_for(error: &rustls::Error, mut alert: AcceptedAlert, wire: &[u8]) -> io
     Ok(octets)
 }
 
-/// The configuration for this client. An error refuses it by its name.
-async fn choose(setup: &TlsSetup, info: &ConnectionInfo, accepted: &Accepted) -> Result<Config, BoxError> {
+/// The configuration for this client, and what judges the hosts that it asks for later. An error refuses it by its name.
+async fn choose(
+    setup: &Arc<TlsSetup>,
+    info: &ConnectionInfo,
+    accepted: &Accepted,
+) -> Result<(Config, Option<Arc<dyn HostRules>>), BoxError> {
     let hello = ClientHello::new(info, &accepted.client_hello());
     let name = hello.server_name().map(str::to_owned);
     let found = |configs: &Configs| -> Result<_, BoxError> {
@@ -173,10 +184,26 @@ async fn choose(setup: &TlsSetup, info: &ConnectionInfo, accepted: &Accepted) ->
     };
     match (&setup.options.source, &setup.configs) {
         (TlsSource::Resolver(resolve), _) => {
+            let offers = hello.offers();
             let options = resolve(hello).await?;
-            found(&*setup.configs_of(&options)?)
+            let config = found(&*setup.configs_of(&options)?)?;
+            let host_rules = ByResolver {
+                setup: Arc::clone(setup),
+                resolve: resolve.clone(),
+                connection: WeakConnection::of(info),
+                server_name: name,
+                offers,
+                rules: config.rules.clone(),
+                last: Arc::default(),
+            };
+            Ok((config, Some(Arc::new(host_rules))))
         }
-        (_, Some(configs)) => found(configs),
+        (_, Some(configs)) => {
+            let config = found(configs)?;
+            let by_table = || ByTable { configs: Arc::clone(configs), rules: config.rules.clone() };
+            let host_rules = configs.has_different_rules.then(|| Arc::new(by_table()) as Arc<dyn HostRules>);
+            Ok((config, host_rules))
+        }
         (_, None) => Err("there is no configuration".into()),
     }
 }
@@ -194,7 +221,11 @@ fn verify_again(stream: &TlsStream<BoxIo>, config: &Config) -> Result<(), rustls
     Ok(())
 }
 
-fn describe(stream: &TlsStream<BoxIo>, protocols: Protocols) -> TlsInfo {
+fn describe(
+    stream: &TlsStream<BoxIo>,
+    protocols: Protocols,
+    host_rules: Option<Arc<dyn HostRules>>,
+) -> TlsInfo {
     let (_, session) = stream.get_ref();
     let version = match session.protocol_version() {
         Some(ProtocolVersion::TLSv1_2) => TlsVersion::Tls12,
@@ -210,6 +241,7 @@ fn describe(stream: &TlsStream<BoxIo>, protocols: Protocols) -> TlsInfo {
         peer_certificates: certificates.iter().map(|certificate| certificate.to_vec()).collect(),
         resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
         protocols,
+        host_rules,
     })
 }
 

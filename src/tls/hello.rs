@@ -1,6 +1,7 @@
 //! What a client says first.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::connection::ConnectionInfo;
 
@@ -14,6 +15,11 @@ use crate::connection::ConnectionInfo;
 pub struct ClientHello {
     connection: ConnectionInfo,
     server_name: Option<String>,
+    offers: Arc<Offers>,
+}
+
+/// What a client offers, whatever it asks for.
+pub(super) struct Offers {
     alpn: Vec<Vec<u8>>,
     cipher_suites: Vec<u16>,
 }
@@ -23,9 +29,24 @@ impl ClientHello {
         Self {
             connection: connection.clone(),
             server_name: hello.server_name().map(str::to_owned),
-            alpn: hello.alpn().into_iter().flatten().map(<[u8]>::to_vec).collect(),
-            cipher_suites: hello.cipher_suites().iter().map(|suite| u16::from(*suite)).collect(),
+            offers: Arc::new(Offers {
+                alpn: hello.alpn().into_iter().flatten().map(<[u8]>::to_vec).collect(),
+                cipher_suites: hello.cipher_suites().iter().map(|suite| u16::from(*suite)).collect(),
+            }),
         }
+    }
+
+    /// What the same client would have said to ask for another name.
+    pub(super) fn asking_for(
+        server_name: Option<String>,
+        connection: ConnectionInfo,
+        offers: Arc<Offers>,
+    ) -> Self {
+        Self { connection, server_name, offers }
+    }
+
+    pub(super) fn offers(&self) -> Arc<Offers> {
+        Arc::clone(&self.offers)
     }
 
     /// The connection that it came on.
@@ -41,12 +62,12 @@ impl ClientHello {
 
     /// The protocols that it offers by ALPN.
     pub fn alpn(&self) -> impl ExactSizeIterator<Item = &[u8]> {
-        self.alpn.iter().map(Vec::as_slice)
+        self.offers.alpn.iter().map(Vec::as_slice)
     }
 
     /// The cipher suites that it offers, by their IANA numbers.
     pub fn cipher_suites(&self) -> &[u16] {
-        &self.cipher_suites
+        &self.offers.cipher_suites
     }
 }
 

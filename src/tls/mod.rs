@@ -27,6 +27,7 @@
 //! none of them. A client that asks for a name that no host can have (`-a.example.org`, `a b`) is
 //! refused by rustls even where there is an entry `*`; Kestrel serves it.
 
+mod authorities;
 mod certificate;
 mod client;
 mod config;
@@ -34,6 +35,7 @@ mod development;
 mod farewell;
 mod handshake;
 mod hello;
+mod host_rules;
 mod layer;
 mod names;
 mod options;
@@ -51,4 +53,5 @@ pub use development::{DevelopmentCertificate, create_development_certificate};
 pub use hello::ClientHello;
 pub use layer::{Tls, TlsFuture, TlsLayer};
 pub use options::TlsOptions;
+pub(crate) use reload::Followed;
 pub use server_name::ServerName;

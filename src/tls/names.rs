@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Names are compared in Unicode and without regard to case, as Kestrel does: `bücher.example` in
-//! the table serves a client that asks for `xn--bcher-kva.example`, and an entry written in
-//! punycode serves nobody.
+//! the table serves a client that asks for `xn--bcher-kva.example`. An entry that no client can ask
+//! for, as one in punycode or with a port, is an error that says what to write.
 //!
 //! # Differences from Kestrel
 //!
@@ -15,6 +15,10 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+
+use rustls_pki_types::DnsName;
+
+use crate::text::{host, host_name};
 
 /// A table of server names.
 #[derive(Clone, Debug)]
@@ -59,8 +63,31 @@ impl<T> NameTable<T> {
     }
 }
 
+/// Whether some client can ask for what an entry is for; if not, what to write.
+pub(super) fn check_entry(entry: &str) -> Result<(), String> {
+    let (any, name) = entry.strip_prefix("*.").map_or(("", entry), |name| ("*.", name));
+    if entry == "*" {
+        return Ok(());
+    }
+    if name.parse::<IpAddr>().is_ok() || name.starts_with('[') {
+        return Err("no client asks for an IP address; `*` is for those that ask for no name".to_owned());
+    }
+    if let Some(name) = entry.strip_suffix('.').filter(|name| check_entry(name).is_ok()) {
+        return Err(format!("clients ask for names without a dot at the end; write {name:?}"));
+    }
+    host_name::of_pattern(entry).map_err(|why| why.to_string())?;
+    let name = name.to_lowercase();
+    let asked =
+        host::to_ascii(&name).filter(|asked| DnsName::try_from(&**asked).is_ok() && is_well_formed(asked));
+    match asked.map(|asked| to_unicode(&asked)) {
+        None => Err("no client can ask for it: it is no name of DNS".to_owned()),
+        Some(compared) if compared == name => Ok(()),
+        Some(compared) => Err(format!("names are compared in Unicode; write \"{any}{compared}\"")),
+    }
+}
+
 /// Whether the name may mean an entry other than `*`.
-fn is_well_formed(name: &str) -> bool {
+pub(super) fn is_well_formed(name: &str) -> bool {
     name.parse::<IpAddr>().is_err()
         && !name.contains(['\0', '[', ']', ':'])
         && name.len() <= 253
@@ -153,6 +180,46 @@ mod tests {
         for name in names {
             assert_eq!(table(&entries).find(Some(name)), None, "{name:?}");
             assert_eq!(with_any.find(Some(name)), Some(&"*"), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn an_entry_that_serves_nobody_says_what_to_write() {
+        for entry in [
+            "*",
+            "a",
+            "localhost",
+            "*.example.org",
+            "a_b.example",
+            "bücher.example",
+            "BÜCHER.example",
+            "*.bücher.example",
+        ] {
+            assert_eq!(check_entry(entry), Ok(()), "{entry}");
+        }
+        for (entry, meant) in [
+            ("https://a/", "\"a\""),
+            ("a:8080", "\"a\""),
+            ("*.a:443", "\"*.a\""),
+            ("a b", "one name"),
+            ("*.com*", "\"*.example.com\""),
+            ("a.*.com", "\"*.example.com\""),
+            ("**", "\"*.example.com\""),
+            ("", "one name"),
+            ("192.0.2.1", "`*`"),
+            ("::1", "`*`"),
+            ("[::1]", "`*`"),
+            ("a.example.", "\"a.example\""),
+            ("*.a.example.", "\"*.a.example\""),
+            ("a..example", "no name of DNS"),
+            (".example", "no name of DNS"),
+            ("-a.example", "no name of DNS"),
+            ("xn--bcher-kva.example", "\"bücher.example\""),
+            ("*.XN--bcher-kva.example", "\"*.bücher.example\""),
+            ("ｅxample.com", "\"example.com\""),
+        ] {
+            let why = check_entry(entry).unwrap_err();
+            assert!(why.contains(meant), "{entry}: {why}");
         }
     }
 

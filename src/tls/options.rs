@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustls::ServerConfig;
 
 use super::config::{self, Configs, Selector};
+use super::reload::Followed;
 use super::server_name::{ServerName, Settings};
 use super::wrong_protocol::PlainHttp;
 use super::{Certificate, ClientCertificates, ClientHello, ClientTrust};
@@ -36,7 +37,8 @@ use crate::protocols::Protocols;
 /// The end of a connection is announced (`close_notify`), and a refusal in the handshake says why
 /// (an alert). The certificate given to [`new`](Self::new) serves every name that no other entry
 /// is for, unless [`refuse_unknown_names`](Self::refuse_unknown_names) is set. A session is never
-/// resumed under other rules for client certificates.
+/// resumed under other rules for client certificates, and a request for a host that has other rules
+/// than its connection is answered 421 (see [`server_name`](Self::server_name)).
 ///
 /// # Example
 ///
@@ -126,6 +128,11 @@ impl TlsOptions {
     /// the client with the alert `unrecognized_name`, and goes to the debug log. The files of the
     /// certificates in them are not followed.
     ///
+    /// It is asked again for a request whose host is another name than the client has asked for, once
+    /// for each such host in a row: if what it returns has other rules for client certificates, or it
+    /// returns an error, or nothing within the time for a handshake, the request is answered 421 and
+    /// no handler sees it.
+    ///
     /// # Example
     ///
     /// ```
@@ -156,6 +163,11 @@ impl TlsOptions {
     /// Versions, cipher suites, client certificates, session resumption and ALPN are what it says;
     /// give it `alpn_protocols`, or clients speak HTTP/1.1. Names that are
     /// [added](Self::server_name) are served as with other options, and need certificates.
+    ///
+    /// What it asks of clients nobody can see from outside. Where hosts are judged by their rules for
+    /// client certificates (see [`server_name`](Self::server_name)) it fits no name but its own, unless
+    /// [`client_certificates`](Self::client_certificates) and [`client_trust`](Self::client_trust) say
+    /// what it does.
     pub fn from_rustls(config: Arc<ServerConfig>) -> Self {
         Self::with_source(TlsSource::Rustls(config))
     }
@@ -165,8 +177,19 @@ impl TlsOptions {
     ///
     /// `a.example.org` is exactly that, `*.example.org` every name below it at any depth, `*` every
     /// client that no other entry is for, also one that asks for no name. The exact name wins, then
-    /// the longest suffix. Case does not matter; write names in Unicode, not in punycode. A
-    /// malformed name, and an IP address, is only served by `*`.
+    /// the longest suffix. Case does not matter. A client that asks for a malformed name, or connects
+    /// to an IP address, is only served by `*`. An entry that no client can ask for (`https://a/`,
+    /// `a:8080`, an IP address, a name in punycode and not in Unicode) is an error at `bind` that says
+    /// what to write.
+    ///
+    /// Rules for client certificates hold for the host of each request too. A client may ask for one
+    /// name in the handshake and for another in `Host` or `:authority`: if that one has other rules
+    /// ([`ServerName::client_certificates`], [`ServerName::client_trust`]), the request is answered 421
+    /// (Misdirected Request), no handler sees it, and the client may come again on a connection of its
+    /// own. A request without a host is one for `*`, or for the endpoint. Where rules are compared, two
+    /// files with one path are the same, two closures and two configurations of rustls are not. Under
+    /// [`axum::serve`](crate::KestrelListener::into_axum) nobody judges hosts: compare them with
+    /// [`TlsInfo::server_name`](crate::TlsInfo::server_name) there.
     ///
     /// # Example
     ///
@@ -310,13 +333,17 @@ impl TlsOptions {
         self
     }
 
-    /// Those that are known before a client comes.
-    pub(crate) fn certificates(&self) -> impl Iterator<Item = &Certificate> {
+    /// What may follow files, as far as it is known before a client comes.
+    pub(crate) fn followed(&self) -> Vec<Followed> {
         let own = match &self.source {
             TlsSource::Certificate(certificate) => Some(certificate),
             _ => None,
         };
-        own.into_iter().chain(self.names.iter().filter_map(|(_, name)| name.certificate.as_ref()))
+        let names = self.names.iter().map(|(_, name)| name);
+        let certificates = own.into_iter().chain(names.clone().filter_map(|name| name.certificate.as_ref()));
+        let settings = std::iter::once(&self.all).chain(names.map(|name| &name.settings));
+        let trusts = settings.filter_map(|settings| settings.client_trust.as_ref()?.followed());
+        certificates.map(Certificate::followed).chain(trusts).collect()
     }
 
     /// Whether the options can be at all: the first that cannot is the error, with its name. `bind`

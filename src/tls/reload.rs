@@ -1,4 +1,4 @@
-//! Follows the files of a certificate.
+//! Follows files, and makes anew what was made of them.
 //!
 //! One look is a `stat` of each file, links followed, every [`PERIOD`]. It is polling on purpose:
 //! notifications of the system do not reach network mounts and bind mounts of single files, do not follow
@@ -6,17 +6,15 @@
 
 use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::sign::CertifiedKey;
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use super::certificate::{Certificate, Shared, Source};
 use crate::error::Error;
-use crate::telemetry::events;
 
 /// Between two looks. Kestrel notices a change after 3 to 8 seconds.
 pub(super) const PERIOD: Duration = Duration::from_secs(5);
@@ -24,26 +22,65 @@ pub(super) const PERIOD: Duration = Duration::from_secs(5);
 /// How long changed files must stand still before they are read: writing two files takes a moment.
 pub(super) const SETTLE: Duration = Duration::from_secs(1);
 
-impl Certificate {
-    /// Follows the files until it is dropped; `None` if there are none. To be spawned once the endpoint is
-    /// bound. Where clones are watched too, one of them looks, and the next takes over when it is gone.
-    pub(crate) fn watch(&self) -> Option<impl Future<Output = ()> + Send + 'static> {
-        self.shared.watched.as_ref()?;
-        Some(watch(self.shared.clone()))
+/// What is made of files, and can be made anew.
+pub(super) trait FromFiles: Send + Sync + 'static {
+    type Made;
+
+    /// `None`: there are no files, or they are not followed.
+    fn watched(&self) -> Option<&WatchedFiles>;
+
+    /// Reads the files; blocks while it does.
+    fn make(&self) -> Result<Self::Made, Error>;
+
+    /// From now on this one is used.
+    fn take(&self, made: Self::Made);
+
+    /// The files have changed and are of no use; what was made before stays.
+    fn keep(&self, error: &Error);
+}
+
+/// Something that follows its files while this is polled.
+pub(super) type Watch = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Follows the files until it is dropped; `None` if there are none. To be spawned once the endpoint is
+/// bound. Where the same is watched twice, one of them looks, and the next takes over when it is gone.
+pub(super) fn watch<T: FromFiles>(made: &Arc<T>) -> Option<Watch> {
+    made.watched()?;
+    Some(Box::pin(follow(Arc::clone(made))))
+}
+
+/// What an endpoint was given that may follow files.
+#[derive(Clone)]
+pub(crate) struct Followed(Arc<dyn Fn() -> Option<Watch> + Send + Sync>);
+
+impl Followed {
+    pub(super) fn new<T: FromFiles>(made: Arc<T>) -> Self {
+        Self(Arc::new(move || watch(&made)))
+    }
+
+    /// Follows the files until it is dropped; `None` if there are none.
+    pub(crate) fn watch(&self) -> Option<impl Future<Output = ()> + Send + use<>> {
+        (self.0)()
     }
 }
 
-async fn watch(shared: Arc<Shared>) {
-    let Some(watched) = &shared.watched else { return };
+impl std::fmt::Debug for Followed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Followed").finish_non_exhaustive()
+    }
+}
+
+async fn follow<T: FromFiles>(made: Arc<T>) {
+    let Some(watched) = made.watched() else { return };
     let mut seen = watched.seen.clone().lock_owned().await;
     let mut pause = PERIOD;
     loop {
         sleep(pause).await;
-        let shared = shared.clone();
+        let made = made.clone();
         let log = tracing::dispatcher::get_default(Clone::clone);
         // A mount that hangs must not hold up a worker.
         let looked = spawn_blocking(move || {
-            let next = tracing::dispatcher::with_default(&log, || look(&shared, &mut seen));
+            let next = tracing::dispatcher::with_default(&log, || look(&*made, &mut seen));
             (seen, next)
         });
         match looked.await {
@@ -59,8 +96,8 @@ async fn watch(shared: Arc<Shared>) {
 }
 
 /// One look; returns when to look again.
-fn look(shared: &Shared, seen: &mut Seen) -> Duration {
-    let Some(watched) = &shared.watched else { return PERIOD };
+fn look<T: FromFiles>(made: &T, seen: &mut Seen) -> Duration {
+    let Some(watched) = made.watched() else { return PERIOD };
     let Some(stamps) = watched.stamps() else {
         // One is gone, for now or for good.
         seen.changed = None;
@@ -75,25 +112,22 @@ fn look(shared: &Shared, seen: &mut Seen) -> Duration {
         seen.changed = Some(stamps);
         return SETTLE;
     }
-    let loaded = watched.source.load();
+    let loaded = made.make();
     if watched.stamps().as_ref() != Some(&stamps) {
         // What was read may be one file of before and one of after.
         seen.changed = None;
         return SETTLE;
     }
     match loaded {
-        Ok(key) => {
+        Ok(loaded) => {
             seen.failure = None;
-            if key.cert != shared.current().cert {
-                shared.replace(key);
-                events::certificate_reloaded(shared);
-            }
+            made.take(loaded);
         }
         Err(error) => {
             let text = format!("{error:?}");
             // Tried again at each look; said once.
             if seen.failure.as_ref() != Some(&text) {
-                events::certificate_not_reloaded(&error);
+                made.keep(&error);
                 seen.failure = Some(text);
             }
         }
@@ -103,9 +137,9 @@ fn look(shared: &Shared, seen: &mut Seen) -> Duration {
     PERIOD
 }
 
-/// The files of a certificate and how they looked when they were last read.
-pub(super) struct Watched {
-    source: Source,
+/// Files and how they looked when they were last read.
+pub(super) struct WatchedFiles {
+    files: Vec<PathBuf>,
     /// Held by the one who looks.
     seen: Arc<Mutex<Seen>>,
 }
@@ -119,27 +153,26 @@ struct Seen {
     failure: Option<String>,
 }
 
-impl Watched {
-    /// Reads the files for the first time.
-    pub(super) fn load(source: Source) -> Result<(Self, CertifiedKey), Error> {
-        let loaded = stamps(&source);
-        let key = source.load()?;
-        let seen = Seen { loaded, changed: None, failure: None };
-        Ok((Self { source, seen: Arc::new(Mutex::new(seen)) }, key))
+impl WatchedFiles {
+    /// To be made before the files are read for the first time: what changes in between is noticed.
+    pub(super) fn new(files: impl IntoIterator<Item = PathBuf>) -> Self {
+        let files: Vec<_> = files.into_iter().collect();
+        let seen = Seen { loaded: stamps(&files), changed: None, failure: None };
+        Self { files, seen: Arc::new(Mutex::new(seen)) }
     }
 
-    pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
-        self.source.files()
+    pub(super) fn files(&self) -> &[PathBuf] {
+        &self.files
     }
 
     fn stamps(&self) -> Option<Vec<Stamp>> {
-        stamps(&self.source)
+        stamps(&self.files)
     }
 }
 
 /// `None` when a file is missing, or not a file.
-fn stamps(source: &Source) -> Option<Vec<Stamp>> {
-    source.files().map(Stamp::of).collect()
+fn stamps(files: &[PathBuf]) -> Option<Vec<Stamp>> {
+    files.iter().map(|file| Stamp::of(file)).collect()
 }
 
 /// Changes whenever the content does.

@@ -11,7 +11,8 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use tokio::time::sleep;
 
-use super::{Certificate, PERIOD, SETTLE};
+use super::{PERIOD, SETTLE};
+use crate::tls::Certificate;
 use crate::tls::test_log::Log;
 
 fn fact(name: &str) -> PathBuf {

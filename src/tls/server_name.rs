@@ -33,7 +33,8 @@ impl ServerName {
         self
     }
 
-    /// As [`TlsOptions::client_certificates`](super::TlsOptions::client_certificates), for this name.
+    /// As [`TlsOptions::client_certificates`](super::TlsOptions::client_certificates), for this name, in handshakes and as
+    /// the host of requests: see [`TlsOptions::server_name`](super::TlsOptions::server_name).
     pub fn client_certificates(mut self, mode: ClientCertificates) -> Self {
         self.settings.client_certificates = Some(mode);
         self

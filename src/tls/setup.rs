@@ -2,19 +2,19 @@
 
 use std::sync::{Arc, PoisonError};
 
+use super::client::ClientRules;
 use super::config::{Config, Configs, Signer};
-use super::names::NameTable;
+use super::names::{NameTable, check_entry};
 use super::options::{TlsOptions, TlsSource};
 use super::server_name::Settings;
 use crate::error::{Error, ErrorKind};
 use crate::protocols::Protocols;
-use crate::telemetry::events;
 
 #[derive(Debug)]
 pub(super) struct TlsSetup {
     pub(super) options: TlsOptions,
     /// `None` if a resolver makes them.
-    pub(super) configs: Option<Configs>,
+    pub(super) configs: Option<Arc<Configs>>,
     /// Those of the endpoint.
     protocols: Protocols,
 }
@@ -24,7 +24,7 @@ impl TlsSetup {
         options.check()?;
         let configs = match options.source {
             TlsSource::Resolver(_) => None,
-            _ => Some(Configs::new(&options, protocols)?),
+            _ => Some(Arc::new(Configs::new(&options, protocols)?)),
         };
         Ok(Self { options, configs, protocols })
     }
@@ -65,15 +65,7 @@ impl Configs {
             let wrong = |what: &dyn std::fmt::Display| {
                 Error::new(ErrorKind::Option, format!("server name {name:?}: {what}"))
             };
-            if name.is_empty() {
-                return Err(wrong(&"a name cannot be empty; `*` is for every client"));
-            }
-            if name
-                .split('.')
-                .any(|label| label.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("xn--")))
-            {
-                events::server_name_in_punycode(name);
-            }
+            check_entry(name).map_err(|why| wrong(&why))?;
             let signer = match (&entry.certificate, &own) {
                 (Some(certificate), _) => &Signer::Certificate(certificate.clone()),
                 (None, Some(own)) => own,
@@ -91,10 +83,19 @@ impl Configs {
                 selector: None,
                 verifier: None,
                 protocols: options.all.protocols.unwrap_or(protocols),
+                rules: match options.all.client_certificates {
+                    Some(mode) => {
+                        ClientRules::Ours(mode, options.all.client_trust.clone().unwrap_or_default())
+                    }
+                    None => ClientRules::Rustls(Arc::clone(config)),
+                },
             }),
             (_, Some(own)) => Some(build(own, &options.all)?),
             (_, None) => None,
         };
-        Ok(Self { names: NameTable::new(entries), other })
+        let mut rules =
+            entries.iter().map(|(_, config): &(_, Config)| config).chain(&other).map(|config| &config.rules);
+        let has_different_rules = rules.next().is_some_and(|first| rules.any(|rules| rules != first));
+        Ok(Self { names: NameTable::new(entries), other, has_different_rules })
     }
 }

@@ -74,7 +74,8 @@ impl TcpSocket {
 
     pub(super) fn close(&self) {
         if !self.inherited {
-            // The port is free from here on, before the descriptor is closed.
+            // The port is free from here on, before the descriptor is closed. `accept` on it is an
+            // error (EINVAL).
             let _ = SockRef::from(&self.listener).shutdown(Shutdown::Read);
         }
     }

@@ -2,12 +2,11 @@
 
 use std::fs::{self, Metadata, Permissions};
 use std::io;
-use std::net::Shutdown;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 
 use http::Extensions;
-use socket2::{Domain, SockAddr, SockRef, Socket, Type};
+use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixListener;
 
 use super::{Accepted, BoxIo, ResetOnDrop, SocketOptions};
@@ -85,9 +84,10 @@ impl UnixSocket {
     }
 
     pub(super) fn close(&self) {
-        // With its file: whoever connects is refused from here on.
-        if self.listener.file.is_some() {
-            let _ = SockRef::from(&self.listener.socket).shutdown(Shutdown::Read);
+        // Without its file nobody finds the socket, and the path is free. (To `shutdown` it would let
+        // `accept` spin: it says "try again" for ever, and epoll that there is something to read.)
+        if let Some(file) = &self.listener.file {
+            file.remove();
         }
     }
 
@@ -139,10 +139,8 @@ impl SocketFile {
     fn made_at(path: &Path) -> io::Result<Self> {
         Ok(Self { path: path.to_owned(), id: id(&fs::symlink_metadata(path)?) })
     }
-}
 
-impl Drop for SocketFile {
-    fn drop(&mut self) {
+    fn remove(&self) {
         match fs::symlink_metadata(&self.path) {
             Ok(found) if id(&found) == self.id => {
                 if let Err(error) = fs::remove_file(&self.path) {
@@ -152,6 +150,12 @@ impl Drop for SocketFile {
             // Another server stands there now, or nobody.
             _ => {}
         }
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        self.remove();
     }
 }
 

@@ -27,6 +27,11 @@ const DIFFERENCES: &[(&str, &[&str])] = &[
         "the hook sees all records of the hello, not the first only",
         &["middleware.hello-bytes-large", "middleware.hello-bytes-records"],
     ),
+    ("`http/1.0` is agreed on by ALPN", &["alpn.http10-only"]),
+    (
+        "misdirected: the host has other rules for client certificates than the name asked for",
+        &["sni.override-require-good", "sni.override-none", "sni.callback-client"],
+    ),
     ("the selector gets the name in lower case", &["sni.selector-upper-case"]),
     (
         "no renegotiation: it is refused with an alert, and the connection goes on",

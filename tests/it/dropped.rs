@@ -1,7 +1,6 @@
 //! The future of `serve` is dropped: sockets close at once, work in hand has its time.
 
 use std::pin::pin;
-use std::time::Duration;
 
 use axum::routing::get;
 use kestrel_rs::{Endpoint, Error, KestrelListener};
@@ -112,12 +111,12 @@ async fn a_server_that_was_never_polled_serves_nothing() {
     assert!(connector.connect().await.is_none());
 }
 
-/// The future is dropped and nothing else has run: the addresses are free.
-#[tokio::test]
+/// The future is dropped, whatever the tasks that accept have come to: the addresses are free.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn addresses_are_free_at_once() {
     let path = std::env::temp_dir().join(format!("kestrel-rs-it-{}-dropped.sock", std::process::id()));
     let mut port = 0;
-    for _ in 0..10 {
+    for _ in 0..30 {
         let builder = KestrelListener::builder()
             .endpoint(Endpoint::ip(([127, 0, 0, 1], port)))
             .endpoint(Endpoint::unix(&path));
@@ -134,16 +133,8 @@ async fn addresses_are_free_at_once() {
         tokio::select! { _ = &mut serve => unreachable!("it serves"), () = pin!(ask) => {} }
         drop(serve);
         assert!(std::net::TcpStream::connect(address).is_err());
-        assert!(std::os::unix::net::UnixStream::connect(&path).is_err());
+        assert!(!path.exists());
     }
-    // The file goes with the tasks that accept.
-    for _ in 0..100 {
-        if !path.exists() {
-            return;
-        }
-        sleep(Duration::from_millis(10)).await;
-    }
-    panic!("the socket's file is left");
 }
 
 /// Somebody else may hold it, and have plans for it.

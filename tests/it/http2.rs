@@ -16,8 +16,8 @@ use tokio::time::Instant;
 
 use crate::frames::h2_client;
 use crate::support::{
-    DropTime, END, Events, Frame, GET_BLOCK, GOAWAY, HEADERS, HOUR, SETTINGS, frame, frames, http2_start,
-    read_body, secs, soon,
+    DropTime, END, Events, Frame, GET_BLOCK, GOAWAY, HEADERS, HOUR, SETTINGS, channel_body, frame, frames,
+    http2_start, read_body, secs, soon,
 };
 
 const DATA: u8 = 0;
@@ -455,5 +455,167 @@ async fn what_is_no_preface_gets_a_goaway() {
     let http2_only = || TestServer::builder(app()).protocols(kestrel_rs::Protocols::HTTP2).start();
     for octets in ["hello there\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\rX"] {
         assert_eq!(goaway(&sent(&http2_only(), octets.as_bytes()).await), Some(1), "PROTOCOL_ERROR");
+    }
+}
+
+/// What it has to say finds no room, so it is still there when its time has come.
+#[tokio::test(start_paused = true)]
+async fn a_late_header_block_of_a_client_that_does_not_read_ends_its_connection() {
+    let app = Router::new().route("/", get(async || vec![b'a'; 1 << 20]));
+    let limits = Limits::default().min_response_data_rate(None).keep_alive_timeout(None);
+    let mut server = TestServer::builder(app).limits(limits).with_shutdown_timeout(None).start();
+    let mut connection = server.connect().await.unwrap();
+    connection.send([http2_start(), frame(HEADERS, END, 1, GET_BLOCK)].concat()).await.unwrap();
+    connection.send(frame(HEADERS, 1, 3, GET_BLOCK)).await.unwrap();
+    tokio::time::sleep(secs(40)).await;
+    let start = Instant::now();
+    server.stop();
+    soon(server.stopped()).await;
+    assert!(start.elapsed() <= secs(1), "it was still there: {:?}", start.elapsed());
+}
+
+/// Numbers that are the same in each run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, most: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % most as u64).unwrap()
+    }
+
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())]
+    }
+}
+
+/// Handlers that do what handlers do, well and badly.
+fn zoo() -> Router {
+    Router::new()
+        .route("/echo", any(async |body: Body| body))
+        .route("/read", any(async |body: Body| read_body(body).await.is_ok().to_string()))
+        .route("/large", any(async || vec![b'a'; 300_000]))
+        .route("/late", any(async || tokio::time::sleep(secs(3)).await))
+        .route(
+            "/panic",
+            any(async || {
+                if true {
+                    panic!("boom")
+                }
+            }),
+        )
+        .route(
+            "/broken",
+            any(async move || {
+                let (out, body) = channel_body();
+                tokio::spawn(async move {
+                    _ = out.send(Ok("hello".into())).await;
+                    _ = out.send(Err(std::io::ErrorKind::Other.into())).await;
+                });
+                ([(header::CONTENT_LENGTH, "10")], body)
+            }),
+        )
+        .route(
+            "/reset",
+            any(async |reset: kestrel_rs::Reset, body: Body| {
+                reset.stream(7);
+                body
+            }),
+        )
+        .route(
+            "/keeps",
+            any(async |body: Body| {
+                // Somebody else holds the body for a while.
+                tokio::spawn(async move {
+                    tokio::time::sleep(secs(20)).await;
+                    drop(body);
+                });
+            }),
+        )
+        .route("/tunnel", any(echo))
+}
+
+fn random_frames(random: &mut Random) -> Vec<u8> {
+    const PATHS: [&str; 10] =
+        ["/echo", "/read", "/large", "/late", "/panic", "/broken", "/reset", "/keeps", "/tunnel", "/none"];
+    let mut octets = http2_start();
+    let mut next = 1_u32;
+    for _ in 0..random.below(60) {
+        let stream =
+            if random.below(3) == 0 { next } else { 2 * u32::try_from(random.below(12)).unwrap() + 1 };
+        let flags = u8::try_from(random.pick(&[0, 0, 1, 1, 4, 5, 8, 9, 0x20, 0xff])).unwrap();
+        match random.below(14) {
+            0..5 => {
+                let path = random.pick(&PATHS);
+                let method: &[u8] =
+                    random.pick(&[&b"\x82"[..], b"\x83", b"\x02\x04HEAD", b"\x02\x07CONNECT"]);
+                let path = [&[4, u8::try_from(path.len()).unwrap()], path.as_bytes()].concat();
+                let more: &[u8] = random.pick(&[
+                    &b""[..],
+                    b"",
+                    b"\0\x06expect\x0c100-continue",
+                    b"\0\x0econtent-length\x015",
+                    b"\0\x09:protocol\x09websocket",
+                    b"\0\x06cookie\x03a=1\0\x06cookie\x03b=2",
+                ]);
+                let block = [method, b"\x86", &path, b"\x41\x01a", more].concat();
+                octets.extend(frame(HEADERS, 4 | (flags & 1), next, &block));
+                next += 2;
+            }
+            5..8 => {
+                octets.extend(frame(DATA, flags & 1, stream, &vec![7; random.pick(&[0, 1, 5, 300, 16_000])]))
+            }
+            8 => octets.extend(frame(RST_STREAM, 0, stream, &[0, 0, 0, 8])),
+            9 => octets.extend(frame(WINDOW_UPDATE, 0, random.pick(&[0, stream]), &[0, 0, 100, 1])),
+            10 => octets.extend(frame(PING, flags & 1, 0, &[0; 8])),
+            11 => octets.extend(frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, random.pick(&[0, 10, 200])])),
+            12 => octets.extend(frame(HEADERS, 5, stream, b"\0\x03x-t\x011")),
+            _ => {
+                let kind = u8::try_from(random.below(12)).unwrap();
+                let payload: Vec<u8> =
+                    (0..random.below(12)).map(|_| random.pick(&[0, 1, 3, 0x82, 0xff])).collect();
+                octets.extend(frame(kind, flags, random.pick(&[0, stream]), &payload));
+            }
+        }
+    }
+    octets
+}
+
+/// Whatever a client sends, its connection ends, and the server with it.
+#[tokio::test(start_paused = true)]
+async fn arbitrary_frames_end_with_their_connection() {
+    for seed in 1..=400_u64 {
+        let mut random = Random(u64::wrapping_mul(seed, 0x9E37_79B9_7F4A_7C15));
+        let mut server = TestServer::builder(zoo()).with_shutdown_timeout(secs(30)).start();
+        let (mut reader, mut writer) = tokio::io::split(server.connect().await.unwrap());
+        let octets = random_frames(&mut random);
+        let reads = random.below(4) > 0; // who is not read from need not read
+        let reading = tokio::spawn(async move {
+            let mut read = Vec::new();
+            if reads {
+                _ = reader.read_to_end(&mut read).await;
+            }
+            reader
+        });
+        let size = random.pick(&[1, 9, 100, 5000, 1 << 20]);
+        for piece in octets.chunks(size) {
+            let sent = tokio::time::timeout(secs(5), writer.write_all(piece)).await;
+            if !matches!(sent, Ok(Ok(()))) {
+                break;
+            }
+            if random.below(40) == 0 {
+                tokio::time::sleep(secs(1)).await;
+            }
+        }
+        match random.below(3) {
+            0 => drop((writer, reading.abort())),
+            1 => _ = tokio::time::timeout(secs(500), writer.shutdown()).await,
+            _ => {}
+        }
+        server.stop();
+        let start = Instant::now();
+        soon(server.stopped()).await;
+        assert!(start.elapsed() <= secs(32), "seed {seed}: {:?}", start.elapsed());
     }
 }

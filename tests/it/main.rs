@@ -44,6 +44,8 @@ mod rejections;
 #[cfg(feature = "test-util")]
 mod reset;
 #[cfg(feature = "test-util")]
+mod response_rate;
+#[cfg(feature = "test-util")]
 mod services;
 #[cfg(feature = "test-util")]
 mod shutdown;

@@ -5,7 +5,7 @@ use std::future::{Future, IntoFuture};
 use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -353,6 +353,10 @@ pub(crate) struct Events {
 
 impl Events {
     pub(crate) fn record() -> Self {
+        // While there is but one subscriber in the process, tracing asks whether an event is wanted
+        // in the thread that comes to it first, which may be another test's, and keeps the answer.
+        static OTHERS: OnceLock<[tracing::Dispatch; 2]> = OnceLock::new();
+        OTHERS.get_or_init(|| [(); 2].map(|()| tracing::Dispatch::new(Recorder(Arc::default()))));
         let seen = Arc::default();
         let recorder = Recorder(Arc::clone(&seen));
         let events = Self { seen, _default: tracing::subscriber::set_default(recorder) };

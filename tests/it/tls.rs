@@ -30,6 +30,7 @@ use tokio_rustls::client::TlsStream;
 
 mod custom;
 mod development;
+mod misdirected;
 mod reload;
 mod requests;
 
@@ -144,7 +145,11 @@ async fn connect(server: &TestServer, config: &Arc<ClientConfig>, name: &str) ->
 
 /// What the server says to a GET, up to its end of the connection, which must be announced.
 async fn answer(stream: &mut Stream, target: &str) -> io::Result<String> {
-    let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    answer_for(stream, "localhost", target).await
+}
+
+async fn answer_for(stream: &mut Stream, host: &str, target: &str) -> io::Result<String> {
+    let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
@@ -154,7 +159,7 @@ async fn answer(stream: &mut Stream, target: &str) -> io::Result<String> {
 /// The body of the answer to a GET on a connection of its own.
 async fn fetch(server: &TestServer, config: &Arc<ClientConfig>, name: &str) -> io::Result<String> {
     let mut stream = connect(server, config, name).await?;
-    let answer = answer(&mut stream, "/").await?;
+    let answer = answer_for(&mut stream, name, "/").await?;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     Ok(answer.split_once("\r\n\r\n").unwrap().1.to_owned())
 }
@@ -479,6 +484,9 @@ async fn alpn_chooses_the_version_of_http() {
         (Protocols::HTTP1, &["h2", "http/1.1"], Some("http/1.1")),
         (Protocols::HTTP2, &["h2", "http/1.1"], Some("h2")),
         (Protocols::HTTP2, &["http/1.1"], None),
+        (Protocols::HTTP2, &["http/1.0"], None),
+        (both, &["http/1.0"], Some("http/1.0")),
+        (both, &["http/1.0", "http/1.1"], Some("http/1.1")),
         (both, &["spdy/3"], None),
     ] {
         let client = authority.client().alpn(offered).config();
@@ -488,6 +496,10 @@ async fn alpn_chooses_the_version_of_http() {
                 assert_eq!(stream.get_ref().1.alpn_protocol(), Some(expected.as_bytes()));
                 if expected == "h2" {
                     speak_http2(stream).await;
+                } else {
+                    let mut stream = stream;
+                    let answer = answer(&mut stream, "/").await.unwrap();
+                    assert!(answer.ends_with(&format!("TLS 1.3 localhost {expected} 0")), "{answer}");
                 }
             }
             (Err(error), None) => assert_eq!(alert(&error), Some(AlertDescription::NoApplicationProtocol)),
@@ -690,8 +702,13 @@ async fn what_is_wrong_with_the_options_is_said_at_bind() {
         (at().tls(authority.options().handshake_timeout(Duration::ZERO)), "handshake_timeout"),
         (at().tls(TlsOptions::for_server_names()), "no certificate"),
         (at().tls(TlsOptions::for_server_names().server_name("a", ServerName::new())), "\"a\""),
-        (at().tls(authority.options().server_name("", ServerName::new())), "cannot be empty"),
+        (at().tls(authority.options().server_name("", ServerName::new())), "one name"),
         (at().tls(from_rustls(&authority).server_name("a", ServerName::new())), "\"a\""),
+        (at().tls(authority.options().server_name("https://a:8080/", ServerName::new())), "write \"a\""),
+        (
+            at().tls(authority.options().server_name("xn--bcher-kva.test", ServerName::new())),
+            "write \"bücher.test\"",
+        ),
         (
             at().tls(TlsOptions::resolver(|_| std::future::pending()).server_name("a", ServerName::new())),
             "resolver",

@@ -29,6 +29,14 @@ pub(in crate::http) enum Refusal {
     End(Rejection),
 }
 
+impl Refusal {
+    pub(in crate::http) fn rejection(self) -> Rejection {
+        match self {
+            Self::Answer(rejection) | Self::Reset(rejection) | Self::End(rejection) => rejection,
+        }
+    }
+}
+
 /// Judges a request, and makes of it what the app sees.
 pub(in crate::http) fn take<B>(
     request: &mut Request<B>,

@@ -6,6 +6,7 @@ mod call;
 pub(super) mod decoded;
 mod extensions;
 pub(super) mod host;
+mod misdirected;
 pub(super) mod rejection;
 pub(super) mod target;
 

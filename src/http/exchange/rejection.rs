@@ -50,6 +50,8 @@ pub(crate) enum Rejection {
     ChunkExtensionsTooLong,
     /// Strict parsing only: an `Expect` that is not `100-continue`.
     UnknownExpectation,
+    /// The host has other rules for client certificates than the connection.
+    Misdirected,
 }
 
 impl Rejection {
@@ -63,6 +65,7 @@ impl Rejection {
             }
             Self::RequestHeadersTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::UnknownExpectation => StatusCode::EXPECTATION_FAILED,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             _ => StatusCode::BAD_REQUEST,
         }
     }
@@ -132,6 +135,7 @@ impl fmt::Display for Rejection {
             Self::BadChunkExtension => "bad chunk extension",
             Self::ChunkExtensionsTooLong => "too many octets of chunk extensions",
             Self::UnknownExpectation => "unknown Expect",
+            Self::Misdirected => "the host has other rules for client certificates than the connection",
         })
     }
 }

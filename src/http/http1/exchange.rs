@@ -48,10 +48,11 @@ impl<S: App> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
         state.number += 1;
         let rate = state.gate.rules.min_response_data_rate;
         state.gate.output.set_rate(rate); // what the request before set was its own
-        let limits = LimitState::http1(rate, notes.framing.clone());
+        let limits = LimitState::served(rate, notes.framing.clone());
         let context = RequestContext::new(self.shared.info().clone(), state.number, limits);
         state.current = Some(context.clone());
         state.answer_begun = false;
+        let rules = state.gate.rules.clone();
         drop(state);
 
         let mut request = request.map(|body| {
@@ -74,7 +75,7 @@ impl<S: App> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
         }
         notes.restore(&mut request);
         let method = request.method().clone();
-        let answer = Some(Call::new(&mut *self.app.borrow_mut(), request));
+        let answer = Some(Call::new(&mut *self.app.borrow_mut(), request, self.shared.info(), &rules));
         Exchange { answer, notes, method, shared: Some(self.shared.clone()) }
     }
 }

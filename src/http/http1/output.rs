@@ -3,13 +3,12 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
 use crate::http::rules::Rules;
-use crate::limits::MinDataRate;
+use crate::limits::{MinDataRate, ResponseClock};
 use crate::transport::BoxIo;
 
 /// What goes to the client.
@@ -34,18 +33,13 @@ pub(super) struct Output {
     /// The next octets are the head of an answer to an HTTP/1.0 client, which hyper begins with
     /// `HTTP/1.0` and Kestrel with `HTTP/1.1`.
     patch_version: bool,
-    rate: Option<MinDataRate>,
-    /// How long the client may take at this rate for what a stream holds.
-    time_for_held: Duration,
-    /// Octets that the deadline does not know of yet.
+    clock: ResponseClock,
+    /// Octets that the clock does not know of yet.
     uncounted: u64,
     /// When something was first counted in this turn of the connection: a look at the clock costs
     /// as much as a small answer takes to write.
     pub(super) now: Option<Instant>,
-    /// When the client must have taken everything written so far.
-    deadline: Option<Instant>,
-    /// The stream does not take what is gathered, or what is written past it.
-    stalled: bool,
+    /// The stream does not take what is written past what is gathered.
     direct_stalled: bool,
 }
 
@@ -57,9 +51,6 @@ enum Mode {
     Direct,
     Refused,
 }
-
-/// What a stream may hold of an answer without the client having taken it.
-const HELD_BY_A_STREAM: u64 = 64 * 1024;
 
 /// An answer of this size gains nothing from being gathered, and costs a copy.
 const LARGE: usize = 16 * 1024;
@@ -76,12 +67,9 @@ impl Output {
             shut: false,
             ever_written: false,
             patch_version: false,
-            rate: None,
-            time_for_held: Duration::ZERO,
+            clock: ResponseClock::default(),
             uncounted: 0,
             now: None,
-            deadline: None,
-            stalled: false,
             direct_stalled: false,
         };
         output.set_rate(rules.min_response_data_rate);
@@ -102,14 +90,7 @@ impl Output {
 
     /// The rate at which what is written from now on must be taken.
     pub(super) fn set_rate(&mut self, rate: Option<MinDataRate>) {
-        if rate == self.rate {
-            return; // as nearly always
-        }
-        self.rate = rate;
-        match rate {
-            Some(rate) => self.time_for_held = rate.time_for(HELD_BY_A_STREAM),
-            None => self.deadline = None,
-        }
+        self.clock.set_rate(rate);
     }
 
     /// Nothing more is written: the client is gone, and what it did not wait for is not for it.
@@ -166,6 +147,7 @@ impl Output {
                 let room = self.limit - self.waiting();
                 self.append(&buf[..buf.len().min(room)]);
             }
+            self.direct_stalled = false; // the writer has come back with less
             self.gathered.len() - before
         };
         self.writer_waits = false;
@@ -226,7 +208,9 @@ impl Output {
             flushed?;
             self.needs_flush = false;
         }
-        self.stalled = self.direct_stalled;
+        if !self.direct_stalled {
+            self.clock.taken();
+        }
         Poll::Ready(Ok(()))
     }
 
@@ -250,7 +234,7 @@ impl Output {
 
     /// When the connection is to be cut, if nothing changes.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.deadline.filter(|_| self.stalled)
+        self.clock.due()
     }
 
     pub(super) fn shrink(&mut self) {
@@ -264,33 +248,19 @@ impl Output {
     }
 
     fn stall(&mut self) {
-        if let (false, Some(rate)) = (self.stalled, self.rate) {
-            let grace = Instant::now() + rate.grace_period();
-            self.deadline = Some(self.deadline.map_or(grace, |earlier| grace.max(earlier)));
+        if !self.clock.is_stalled() {
+            self.clock.stall(Instant::now());
         }
-        self.stalled = true;
     }
 
-    /// Each write earns its own time, at least the grace, and adds to what earlier ones have left, as
-    /// in Kestrel's `BytesWrittenToBuffer`, but for two things. No more time is kept than what a
-    /// stream holds may take: there a client that took 10 MB at once may then hold the connection
-    /// for half a day. And what goes into a stream that is stalled earns no grace: it comes in the
-    /// small pieces that the client takes.
     fn count(&mut self) {
         let octets = std::mem::take(&mut self.uncounted);
-        if let Some(rate) = self.rate {
-            let time = rate.time_for(octets);
+        if self.clock.runs() {
             let now = match self.mode {
                 Mode::Gather => *self.now.get_or_insert_with(Instant::now),
                 Mode::Direct | Mode::Refused => Instant::now(), // nobody says when a turn ends
             };
-            let alone = now + time.max(rate.grace_period());
-            let most = alone.max(now + self.time_for_held);
-            self.deadline = Some(match self.deadline {
-                None => alone,
-                Some(earlier) if self.stalled => earlier + time,
-                Some(earlier) => alone.max(earlier + time).min(most),
-            });
+            self.clock.wrote(octets, now);
         }
     }
 }

@@ -11,6 +11,7 @@ use h2::{Reason, RecvStream, SendStream};
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, Method, Response, StatusCode};
 use http_body::Body as _;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::request::{Expectation, Unread};
 use super::streams::OpenStream;
@@ -20,7 +21,8 @@ use crate::error::BoxError;
 use crate::http::App;
 use crate::http::exchange::{Answer, Call};
 use crate::http::upgrade::{Upgrade, UpgradeLimit};
-use crate::request::{Mark, ResetWith};
+use crate::limits::ResponseClock;
+use crate::request::{Mark, RequestContext, ResetWith};
 use crate::telemetry::events;
 use crate::text::date;
 
@@ -69,9 +71,18 @@ impl<S: App> Exchange<S> {
                 None => response = Answer::server_error(response.headers()),
             }
         }
-        if let Err(reason) = send(response, &mut respond, &mut stream).await {
-            stream.flush().await;
-            respond.send_reset(reason);
+        match send(response, &mut respond, &mut stream).await {
+            Ok(()) => {}
+            Err(Failure::Reset(reason)) => {
+                stream.flush().await;
+                respond.send_reset(reason);
+            }
+            Err(Failure::TooSlow) => {
+                if let Some(info) = stream.context().connection() {
+                    events::response_too_slow(info);
+                }
+                respond.send_reset(Reason::CANCEL);
+            }
         }
     }
 }
@@ -104,12 +115,26 @@ async fn answered<S: App>(
     .await
 }
 
-/// Sends head and body; with `Err`, what was sent so far is followed by a reset.
+/// Why an answer is not sent to its end.
+enum Failure {
+    /// What was sent so far is followed by a reset.
+    Reset(Reason),
+    /// The client takes it below the rate.
+    TooSlow,
+}
+
+impl From<Reason> for Failure {
+    fn from(reason: Reason) -> Self {
+        Self::Reset(reason)
+    }
+}
+
+/// Sends head and body.
 async fn send(
     response: Response<Answer>,
     respond: &mut SendResponse<Bytes>,
     stream: &mut OpenStream,
-) -> Result<(), Reason> {
+) -> Result<(), Failure> {
     let (head, body) = prepare(response);
     let ends = body.has_no_body();
     let outgoing = respond.send_response(head, ends).map_err(|_| Reason::INTERNAL_ERROR)?;
@@ -117,7 +142,9 @@ async fn send(
         stream.complete();
         return Ok(());
     }
-    let mut outgoing = Outgoing { stream: outgoing, body };
+    let context = stream.context().clone();
+    let mut outgoing =
+        Outgoing { stream: outgoing, body, context, clock: ResponseClock::default(), timer: None };
     while let Some(frame) = outgoing.next().await? {
         match frame.into_data() {
             Ok(data) => {
@@ -178,6 +205,11 @@ fn drop_connection_headers(headers: &mut HeaderMap) {
 struct Outgoing {
     stream: SendStream<Bytes>,
     body: Answer,
+    /// Has the rate, which may change while the answer is sent.
+    context: RequestContext,
+    clock: ResponseClock,
+    /// Of a client that takes no more.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Outgoing {
@@ -187,37 +219,68 @@ impl Outgoing {
             Poll::Ready(frame) => Poll::Ready(
                 frame.transpose().map_err(|error| reason(&error.into()).unwrap_or(Reason::INTERNAL_ERROR)),
             ),
-            Poll::Pending => self.poll_reset(cx).map(Err),
+            Poll::Pending => {
+                self.clock.taken(); // all that there was
+                self.poll_reset(cx).map(Err)
+            }
         })
         .await
     }
 
     /// Gives h2 as much at a time as the client's windows take.
-    async fn send(&mut self, mut data: Bytes, ends: bool) -> Result<(), Reason> {
+    async fn send(&mut self, mut data: Bytes, ends: bool) -> Result<(), Failure> {
+        self.clock.set_rate(self.context.limits().response_rate());
+        let mut waited = false;
         while !data.is_empty() {
             self.stream.reserve_capacity(data.len());
             let capacity = match self.stream.capacity() {
-                0 => poll_fn(|cx| self.poll_capacity(cx)).await?,
+                0 => {
+                    waited = true;
+                    poll_fn(|cx| self.poll_capacity(cx)).await?
+                }
                 capacity => capacity,
             };
             let piece = data.split_to(capacity.min(data.len()));
             let ends = ends && data.is_empty();
+            if self.clock.runs() && !ends {
+                self.clock.wrote(piece.len() as u64, Instant::now());
+            }
             self.stream.send_data(piece, ends).map_err(|_| Reason::INTERNAL_ERROR)?;
+        }
+        if !waited {
+            self.clock.taken();
         }
         Ok(())
     }
 
-    fn poll_capacity(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Reason>> {
+    fn poll_capacity(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Failure>> {
         if let Poll::Ready(reason) = self.poll_reset(cx) {
-            return Poll::Ready(Err(reason));
+            return Poll::Ready(Err(reason.into()));
         }
         loop {
-            match std::task::ready!(self.stream.poll_capacity(cx)) {
-                Some(Ok(0)) => {}
-                Some(Ok(capacity)) => return Poll::Ready(Ok(capacity)),
-                Some(Err(_)) | None => return Poll::Ready(Err(Reason::INTERNAL_ERROR)),
+            match self.stream.poll_capacity(cx) {
+                Poll::Ready(Some(Ok(0))) => {}
+                Poll::Ready(Some(Ok(capacity))) => return Poll::Ready(Ok(capacity)),
+                Poll::Ready(Some(Err(_)) | None) => {
+                    return Poll::Ready(Err(Reason::INTERNAL_ERROR.into()));
+                }
+                Poll::Pending => return self.poll_too_slow(cx).map(|()| Err(Failure::TooSlow)),
             }
         }
+    }
+
+    /// Ready when the client has taken nothing for too long.
+    fn poll_too_slow(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.clock.set_rate(self.context.limits().response_rate());
+        if !self.clock.is_stalled() {
+            self.clock.stall(Instant::now());
+        }
+        let Some(due) = self.clock.due() else { return Poll::Pending };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        if timer.deadline() != due {
+            timer.as_mut().reset(due);
+        }
+        timer.as_mut().poll(cx)
     }
 
     fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<Reason> {

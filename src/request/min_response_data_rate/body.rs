@@ -9,11 +9,11 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
 
-use super::watch::announce;
 use crate::error::BoxError;
+use crate::limits::ResponseClock;
 use crate::request::RequestContext;
 
-/// A larger frame is given away in pieces: what hyper has taken it has to hold, and cannot be timed.
+/// A larger frame is given away in pieces: what the server has taken it has to hold, and cannot be timed.
 const PIECE: usize = 16 * 1024;
 
 pub(super) struct TimedBody {
@@ -21,35 +21,28 @@ pub(super) struct TimedBody {
     context: RequestContext,
     /// What is left of a large frame.
     rest: Bytes,
-    /// When all that was given away must have been taken.
-    deadline: Option<Instant>,
-    /// The last piece may not have been taken.
-    pending: bool,
+    clock: ResponseClock,
 }
 
 impl TimedBody {
     pub(super) fn new(inner: Body, context: RequestContext) -> Self {
-        Self { inner, context, rest: Bytes::new(), deadline: None, pending: false }
+        Self { inner, context, rest: Bytes::new(), clock: ResponseClock::default() }
     }
 
     /// Whether the last piece was taken too late. It is taken when the next is asked for.
     fn is_late(&mut self) -> bool {
-        announce(None);
-        std::mem::take(&mut self.pending) && self.deadline.is_some_and(|deadline| deadline < Instant::now())
+        let late = self.clock.due().is_some_and(|due| due < Instant::now());
+        self.clock.taken();
+        late
     }
 
-    /// As Kestrel's `BytesWrittenToBuffer`.
     fn give(&mut self, octets: u64) {
-        let Some(rate) = self.context.limits().response_rate() else {
-            self.deadline = None;
-            return;
-        };
-        let time = rate.time_for(octets);
-        let alone = Instant::now() + time.max(rate.grace_period());
-        let deadline = self.deadline.map_or(alone, |earlier| alone.max(earlier + time));
-        self.deadline = Some(deadline);
-        self.pending = true;
-        announce(Some(deadline));
+        self.clock.set_rate(self.context.limits().response_rate());
+        if self.clock.runs() {
+            let now = Instant::now();
+            self.clock.wrote(octets, now);
+            self.clock.stall(now);
+        }
     }
 }
 

@@ -4,9 +4,12 @@
 //! kept for the next, grace is not added twice. A client that is slower is cut: on HTTP/1 its
 //! connection is reset, on HTTP/2 the stream is.
 //!
-//! A layer inside another one gives the outer one its value, for the requests that reach it. On
-//! HTTP/1 [`serve`](crate::serve) enforces the rate where it writes to the connection, with or
-//! without layers, and a layer tells it the value.
+//! No more time is kept than 64 KiB may take. A client that has taken some megabytes at once and then
+//! stops is cut as soon as one that has taken a page.
+//!
+//! A layer inside another one gives the outer one its value, for the requests that reach it.
+//! [`serve`](crate::serve) enforces the rate where it writes to the connection, with or without
+//! layers, and a layer tells it the value.
 //!
 //! # Defaults
 //!
@@ -44,11 +47,9 @@
 //! # Differences from Kestrel
 //!
 //! On HTTP/2 it is there for the handler at all, is each stream's own, and costs the stream and not
-//! the connection. Of an answer on HTTP/2 the last 16 KiB are in hyper's hands and not timed.
+//! the connection. What fits the client's window there counts as taken.
 
 mod body;
 mod layer;
-mod watch;
 
 pub use layer::{MinResponseDataRate, MinResponseDataRateLayer};
-pub(crate) use watch::TimedTask;

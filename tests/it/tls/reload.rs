@@ -92,3 +92,57 @@ async fn a_certificate_is_followed_under_axum_too() {
     tokio::time::sleep(NOTICED).await;
     assert!(is_for(&certificate, "second.test"));
 }
+
+/// Puts the certificate of another authority into the file that `authority.trust()` reads.
+fn replace_trust(authority: &Authority, by: &Authority) {
+    std::fs::write(authority.folder.join("ca.pem"), by.certificate.pem()).unwrap();
+}
+
+/// Whether a client gets an answer. One that is refused after its side of the handshake may see no more than the end.
+async fn is_served(server: &TestServer, client: &Arc<ClientConfig>, name: &str) -> bool {
+    let Ok(mut stream) = connect(server, client, name).await else { return false };
+    answer_for(&mut stream, name, "/").await.is_ok_and(|answer| answer.starts_with("HTTP/1.1 200 "))
+}
+
+#[tokio::test(start_paused = true)]
+async fn authorities_for_clients_are_followed() {
+    let (authority, second) = (Authority::new(), Authority::new());
+    let asks = |options: TlsOptions| {
+        options.client_certificates(ClientCertificates::Require).client_trust(authority.trust())
+    };
+    let named = ServerName::from(authority.server("a.test"))
+        .client_certificates(ClientCertificates::Require)
+        .client_trust(authority.trust());
+    let by_endpoint = server(asks(authority.options()));
+    let by_name = server(authority.options().server_name("a.test", named));
+    let fixed = server(asks(authority.options()).client_trust(authority.trust().without_reload()));
+    let servers = [(&by_endpoint, "localhost"), (&by_name, "a.test"), (&fixed, "localhost")];
+    let first = || authority.client().with_certificate(&authority);
+    // Sessions that can be resumed, of a client that is not welcome later.
+    let remembered = servers.map(|_| [first().config(), first().tls12().config()]);
+    for ((server, name), clients) in servers.iter().zip(&remembered) {
+        for client in clients {
+            assert!(is_served(server, client, name).await);
+        }
+        let newcomer = authority.client().with_certificate(&second).config();
+        assert!(!is_served(server, &newcomer, name).await);
+    }
+
+    replace_trust(&authority, &second);
+    tokio::time::sleep(NOTICED).await;
+    for ((server, name), clients) in servers.iter().zip(&remembered) {
+        let follows = !std::ptr::eq(*server, &fixed);
+        for client in clients {
+            assert_eq!(is_served(server, client, name).await, !follows);
+        }
+        assert_eq!(is_served(server, &first().config(), name).await, !follows);
+        let newcomer = authority.client().with_certificate(&second).config();
+        assert_eq!(is_served(server, &newcomer, name).await, follows);
+    }
+
+    // A file that is of no use changes nothing.
+    std::fs::write(authority.folder.join("ca.pem"), "").unwrap();
+    tokio::time::sleep(NOTICED).await;
+    let newcomer = authority.client().with_certificate(&second).config();
+    assert!(is_served(&by_endpoint, &newcomer, "localhost").await);
+}

@@ -50,8 +50,8 @@ impl Default for LimitState {
 }
 
 impl LimitState {
-    /// Of a request on HTTP/1, where the connection enforces the rate of the answer.
-    pub(crate) fn http1(response_rate: Option<MinDataRate>, framing: Option<Arc<AtomicU64>>) -> Self {
+    /// Of a request that we serve: its answer's rate is enforced where it is written.
+    pub(crate) fn served(response_rate: Option<MinDataRate>, framing: Option<Arc<AtomicU64>>) -> Self {
         let state = Self { framing, ..Self::default() };
         state.set_response_rate(response_rate);
         state.mark(Mark::ResponseRateLayer);
