@@ -8,7 +8,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::cases::{
     breaks_a_trailer, ends_its_side, has_step, is_http2, is_read, is_slow, reads_after_failure, results,
-    sent, trailer_frames, trailer_section,
+    sent, trailer_frames, trailer_section, upgrades_http10,
 };
 use crate::exchange::replay;
 use crate::recording::{Case, Difference, check, replay_all};
@@ -38,6 +38,7 @@ const DIFFERENCES: &[Difference] = &[
     ("request-trailer-utf8, field-value-control", 4, breaks_a_trailer),
     ("trailer-bare-lf", 2, ends_a_trailer_with_lf),
     ("target-octets", 1, has_control_in_target),
+    ("http10-upgrade", 1, upgrades_http10),
     ("content-length-digits", 1, signs_a_length),
     ("a status that a handler answers with is an answer like any other", 20, throws_a_status),
     ("an extractor's rejection has axum's words", 4, has_form),

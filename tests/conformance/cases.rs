@@ -29,6 +29,11 @@ pub(crate) fn sent(case: &Case) -> impl Iterator<Item = &str> {
     client(case).filter_map(|step| step["send"].as_str())
 }
 
+/// Whether a request of HTTP/1.0 asks for an upgrade.
+pub(crate) fn upgrades_http10(case: &Case) -> bool {
+    sent(case).any(|octets| octets.contains("HTTP/1.0") && octets.to_lowercase().contains("upgrade"))
+}
+
 /// What was recorded of a request's steps.
 pub(crate) fn results(case: &Case) -> impl Iterator<Item = &Value> {
     let requests = case.output["requests"].as_array().into_iter().flatten();

@@ -40,6 +40,7 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
     row(PROBES, "chunked.two-headers",                             1, "chunked-twice"),
     row(PROBES, "chunked.size-overflow",                           1, "chunk-size-overflow"),
     row(PROBES, "chunked.size-i32-overflow",                       1, "chunk-size-overflow"),
+    row(PROBES, "upgrade.http10",                                  1, "http10-upgrade"),
 
     row(LIMITS, "min-data-rate.rate.NaN",                          1, "not-a-number would switch the check off without a word"),
     row(LIMITS, "start.protocols.*",                               5, "cleartext with both speaks both, by preface; no protocol and HTTP/3 cannot be said"),

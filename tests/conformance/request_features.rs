@@ -9,7 +9,7 @@ use crate::answers::{
 };
 use crate::cases::{
     breaks_a_trailer, client, ends_its_side, has_step, is_http2, is_slow, reads_after_failure, results, sent,
-    steps, trailer_frames, trailer_section,
+    steps, trailer_frames, trailer_section, upgrades_http10,
 };
 use crate::exchange::replay;
 use crate::recording::{Case, Difference, replay_all};
@@ -41,7 +41,7 @@ const DIFFERENCES: &[Difference] = &[
     ("a reason phrase of hyper is octets, and has no control characters", 2, has_no_reason),
     ("a limit is not negative: the type says so", 9, sets_negative),
     ("a rate is a number above 0, and a time is exact", 3, has_odd_rate),
-    ("a header is a `HeaderName` and a `HeaderValue`: UTF-8 passes, controls do not", 5, is_about_a_header),
+    ("a header is a `HeaderName` and a `HeaderValue`: UTF-8 passes, controls do not", 4, is_about_a_header),
     // What the client gets.
     ("nothing-sent", 12, is_nothing),
     ("desync-after-500", 4, leaves_unflushed),
@@ -80,7 +80,8 @@ const DIFFERENCES: &[Difference] = &[
     ("what may not stand in trailers is refused (ResponseTrailers)", 11, appends_odd_trailer),
     ("an answer without a body has no trailers (ResponseTrailers)", 2, appends_without_body),
     // Upgrades and tunnels.
-    ("a request to upgrade names in Upgrade what to", 2, asks_to_upgrade),
+    ("http10-upgrade", 9, upgrades_http10),
+    ("a request to upgrade names in Upgrade what to", 1, asks_to_upgrade),
     ("over the limit an upgrade is answered with 500 when it is accepted", 1, is_over_upgrade_limit),
     ("a tunnel is a stream of hyper: RST with CANCEL ends it, and what drops it ends it", 2, has_tunnel),
     // After the answer.

@@ -218,3 +218,24 @@ async fn a_tunnel_is_not_held_to_the_rate_of_the_answer_before_it() {
     sleep(secs(30)).await;
     assert_eq!(octets(&mut client, OCTETS).await.len(), OCTETS);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_request_of_http_1_0_is_not_upgraded() {
+    let upgrade = |request: Request| async move {
+        request.extensions().get::<hyper::upgrade::OnUpgrade>().is_some().to_string()
+    };
+    let server = TestServer::new(Router::new().route("/tunnel", any(upgrade)));
+    let mut client = server.connect().await.unwrap();
+    assert_eq!(exchange(&mut client, UPGRADE).await.body, "true");
+    let http10 = UPGRADE.replace("HTTP/1.1", "HTTP/1.0").replace("Upgrade\r\n", "Upgrade, keep-alive\r\n");
+    // What follows is a request.
+    for _ in 0..2 {
+        client.send(http10.repeat(2)).await.unwrap();
+        for _ in 0..2 {
+            let answer = answer(&mut client).await;
+            assert_eq!((answer.status, &*answer.body), (200, "false"));
+        }
+    }
+    let without_length = http10.replace("GET", "POST");
+    assert_eq!(exchange(&mut client, without_length).await.status, 400);
+}

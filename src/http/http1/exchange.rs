@@ -8,8 +8,8 @@ use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, Entry, HOST, TRANSFER_ENCODING};
-use http::{Extensions, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
@@ -131,13 +131,12 @@ impl<S: App> Future for Exchange<S> {
         let tunnel = state.gate.is_tunnel();
         drop(state);
         if !tunnel {
-            if info.wants_close() {
-                response.headers_mut().insert(CONNECTION, CLOSE);
-            } else if is_last_answer(&response) {
-                response.headers_mut().append(CONNECTION, CLOSE);
-            }
-            if asks.has(Asks::HTTP10) {
-                prepare_for_http10(&mut response, asks, &shared);
+            let length_known = !asks.has(Asks::HTTP10) || prepare_for_http10(&mut response, &shared);
+            let stays = asks.has(Asks::KEEP_ALIVE) && length_known && !info.wants_close();
+            if !stays || is_last_answer(&response) {
+                say_close(response.headers_mut());
+            } else if asks.has(Asks::HTTP10) {
+                response.headers_mut().entry(CONNECTION).or_insert(HeaderValue::from_static("keep-alive"));
             }
         }
         if response.status() != StatusCode::OK {
@@ -147,8 +146,9 @@ impl<S: App> Future for Exchange<S> {
     }
 }
 
-/// What hyper would do, did it know that the client speaks HTTP/1.0.
-fn prepare_for_http10(response: &mut Response<Answer>, asks: Asks, shared: &Shared) {
+/// What hyper would do, did it know that the client speaks HTTP/1.0. Whether the end of the answer is known without
+/// closing the connection.
+fn prepare_for_http10(response: &mut Response<Answer>, shared: &Shared) -> bool {
     response.headers_mut().remove(TRANSFER_ENCODING); // RFC 9112 section 6.1
     let length_known = has_length(response);
     if !length_known {
@@ -156,31 +156,37 @@ fn prepare_for_http10(response: &mut Response<Answer>, asks: Asks, shared: &Shar
         *response.version_mut() = Version::HTTP_10;
         shared.lock().gate.output.patch_next_version();
     }
-    let keep_alive = asks.has(Asks::KEEP_ALIVE) && length_known;
-    match response.headers_mut().entry(CONNECTION) {
-        Entry::Vacant(entry) => {
-            entry.insert(if keep_alive { HeaderValue::from_static("keep-alive") } else { CLOSE });
-        }
-        Entry::Occupied(mut entry) => {
-            // hyper goes on unless it is told.
-            if !keep_alive && !entry.iter().any(|line| names_option(line, b"close")) {
-                entry.append(CLOSE);
-            }
-        }
-    }
+    length_known
 }
 
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
-/// Whether the connection ends with an answer that does not say so: a 101 for which there is no
-/// tunnel, and, as with Kestrel, one with connection options and no `keep-alive` among them.
+/// Says `close`, beside the handler's own options and in place of its `keep-alive`.
+fn say_close(headers: &mut HeaderMap) {
+    let lines = headers.get_all(CONNECTION).iter();
+    let options =
+        lines.flat_map(|line| line.as_bytes().split(|octet| *octet == b',')).map(<[u8]>::trim_ascii);
+    let is_other = |option: &&[u8]| {
+        !option.is_empty()
+            && !option.eq_ignore_ascii_case(b"close")
+            && !option.eq_ignore_ascii_case(b"keep-alive")
+    };
+    let options: Vec<_> = options.filter(is_other).chain([&b"close"[..]]).collect();
+    // Pieces of good values, with commas between.
+    let value = HeaderValue::from_bytes(&options.join(&b", "[..])).unwrap_or(CLOSE);
+    headers.insert(CONNECTION, value);
+}
+
+/// Whether the connection ends with an answer for what the handler says: a 101 for which there is no tunnel, `close`, and,
+/// as with Kestrel, connection options with no `keep-alive` among them.
 fn is_last_answer<B>(response: &Response<B>) -> bool {
-    let mut lines = response.headers().get_all(CONNECTION).iter().peekable();
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return lines.peek().is_none();
+    let headers = response.headers();
+    let has_options = headers.contains_key(CONNECTION);
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS || !has_options {
+        return !has_options && response.status() == StatusCode::SWITCHING_PROTOCOLS;
     }
-    lines.peek().is_some()
-        && !lines.any(|line| names_option(line, b"keep-alive") || names_option(line, b"close"))
+    let names = |name| headers.get_all(CONNECTION).iter().any(|line| names_option(line, name));
+    names(b"close") || !names(b"keep-alive")
 }
 
 fn names_option(connection: &HeaderValue, name: &[u8]) -> bool {

@@ -36,7 +36,7 @@ impl Asks {
     pub(crate) const HTTP10: Self = Self(1);
     /// The connection may stay open after the answer.
     pub(crate) const KEEP_ALIVE: Self = Self(2);
-    /// `Connection: upgrade` and no body: what Kestrel calls upgradable.
+    /// `Connection: upgrade` and no body, not of HTTP/1.0: what may become a tunnel.
     pub(crate) const UPGRADE: Self = Self(4);
     /// The method is CONNECT.
     pub(crate) const CONNECT: Self = Self(8);
@@ -267,11 +267,13 @@ impl HeadParser {
             (Codings::None, Some((length, _))) => BodyLength::Length(length),
         };
         let mut asks = self.asks;
-        let upgrade = asks.has(Asks::UPGRADE_TOKEN) && body == BodyLength::None;
+        // HTTP/1.0 has no Upgrade to heed (RFC 9110 section 7.8), and what it chunks may be framed otherwise by others
+        // (RFC 9112 section 6.1).
+        let upgrade = asks.has(Asks::UPGRADE_TOKEN) && body == BodyLength::None && !http10;
         asks.add(Asks::UPGRADE, upgrade);
-        let keep_alive = !asks.has(Asks::CLOSE) && (!http10 || asks.has(Asks::KEEP_ALIVE_TOKEN));
-        asks.add(Asks::KEEP_ALIVE, keep_alive);
-        if http10 && self.needs_length && !upgrade && !has_length {
+        let stays10 = asks.has(Asks::KEEP_ALIVE_TOKEN) && self.codings == Codings::None;
+        asks.add(Asks::KEEP_ALIVE, !asks.has(Asks::CLOSE) && (!http10 || stays10));
+        if http10 && self.needs_length && !has_length {
             return Err(Rejection::LengthRequiredHttp10);
         }
         Ok(Head {

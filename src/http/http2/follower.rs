@@ -11,7 +11,7 @@ use tokio::time::Instant;
 /// frames of use. Twenty times what the busiest client was seen to send.
 const BUDGET: u32 = 4_000;
 const WINDOW: Duration = Duration::from_secs(10);
-/// What a frame of use earns: a stream of small messages has a WINDOW_UPDATE or two for each.
+/// What a frame of use earns: a stream of small messages has a `WINDOW_UPDATE` or two for each.
 const EARNED: u32 = 4;
 
 /// The preface, of which the server has seen that it is one (RFC 9113 section 3.4).
