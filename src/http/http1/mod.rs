@@ -15,6 +15,7 @@ pub(crate) mod hyper_tests;
 mod incoming;
 mod input;
 mod line;
+mod memo;
 mod output;
 mod preface;
 mod request;
