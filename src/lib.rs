@@ -345,14 +345,20 @@ pub use server::{AxumListener, AxumStream};
 #[doc(hidden)]
 #[allow(missing_docs, reason = "for the fuzz targets alone")]
 pub mod fuzzing {
-    use crate::http::http1::head::HeadRules;
-    use crate::http::http1::hyper_tests;
-    use crate::limits::{Http1Parsing, Limits};
+    use crate::http::http1::engine_tests;
 
-    /// How the engine and hyper disagree about `octets`, if they do.
-    pub async fn agrees_with_hyper(octets: &[u8], strict: bool) -> Result<usize, String> {
-        let parsing = if strict { Http1Parsing::Strict } else { Http1Parsing::Compatible };
-        let rules = HeadRules::new(&Limits::default().http1_parsing(parsing));
-        hyper_tests::agrees_with_hyper(octets, &rules).await
+    /// How the engine and hyper disagree about what a client sends, if they do.
+    pub async fn http1_engine(input: &[u8]) -> Result<(), String> {
+        engine_tests::engine_agrees_with_hyper(input).await.map(|_| ())
+    }
+
+    /// How answers differ when their requests are cut otherwise, if they do.
+    pub async fn http1_pieces(input: &[u8]) -> Result<(), String> {
+        engine_tests::answers_do_not_depend_on_pieces(input).await
+    }
+
+    /// What hyper's client does not read back of answers, if there is something.
+    pub async fn http1_answers(input: &[u8]) -> Result<(), String> {
+        engine_tests::answers_are_read_back(input).await
     }
 }

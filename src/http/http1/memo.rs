@@ -241,7 +241,7 @@ mod tests {
                 assert_eq!(seen, expected, "{}", octets.escape_ascii());
             }
         }
-        assert!(known > judged, "{known} lines of {judged} heads were known: the cases test nothing");
+        assert!(known > judged / 2, "{known} lines of {judged} heads were known: the cases test nothing");
     }
 
     #[test]

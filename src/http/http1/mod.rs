@@ -4,6 +4,8 @@ mod answer;
 mod body;
 mod clock;
 mod connection;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod engine_tests;
 mod exchange;
 #[cfg(test)]
 mod facts_tests;
