@@ -31,7 +31,8 @@ pub(super) struct Message {
 }
 
 /// How many messages pass, as [`messages`] reads them.
-pub(crate) async fn agrees_with_hyper(bytes: &[u8], rules: &HeadRules) -> Result<usize, String> {
+#[cfg(test)]
+async fn agrees_with_hyper(bytes: &[u8], rules: &HeadRules) -> Result<usize, String> {
     messages(bytes, rules).await.map(|messages| messages.len())
 }
 

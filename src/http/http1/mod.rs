@@ -13,7 +13,7 @@ mod field;
 mod framing;
 pub(crate) mod head;
 #[cfg(any(test, fuzzing))]
-pub(crate) mod hyper_tests;
+mod hyper_tests;
 mod incoming;
 mod input;
 mod line;
