@@ -35,7 +35,8 @@ pub(super) struct Line {
     pub(super) last: bool,
     /// The client may still be sending what nobody will read.
     pub(super) unread: bool,
-    before: Option<RequestContext>,
+    /// The last request, if it had a body: who has that may find it too large yet.
+    pub(super) before: Option<RequestContext>,
     clock: Clock,
     waker: Waker,
 }
@@ -181,11 +182,6 @@ impl Line {
         self.last = true;
         self.unread = true;
         Poll::Ready(Ok(()))
-    }
-
-    /// A request with a body is answered, and who has the body may find it too large yet.
-    pub(super) fn keep(&mut self, request: &RequestContext) {
-        self.before = Some(request.clone());
     }
 
     /// Waits, wherever a connection waits: for what `poll` gives, for as long as it may, and while nobody wants the
