@@ -8,7 +8,7 @@ mod answers;
 mod architecture;
 #[cfg(feature = "test-util")]
 mod axum_serve;
-#[cfg(feature = "tls")]
+#[cfg(all(feature = "encrypted-keys", feature = "pfx"))]
 mod certificates;
 mod compiler;
 #[cfg(feature = "test-util")]
@@ -20,6 +20,7 @@ mod default_layers;
 #[cfg(feature = "test-util")]
 mod dropped;
 mod errors;
+mod features;
 #[cfg(feature = "test-util")]
 mod frames;
 #[cfg(feature = "test-util")]

@@ -131,7 +131,7 @@ async fn authorities_for_clients_are_followed() {
     replace_trust(&authority, &second);
     tokio::time::sleep(NOTICED).await;
     for ((server, name), clients) in servers.iter().zip(&remembered) {
-        let follows = !std::ptr::eq(*server, &fixed);
+        let follows = !std::ptr::eq(*server, &raw const fixed);
         for client in clients {
             assert_eq!(is_served(server, client, name).await, !follows);
         }
