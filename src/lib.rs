@@ -230,29 +230,15 @@
 //!
 //! ## Serve a WebSocket
 //!
-//! axum's extractor works as it is.
-//! [`Limits::max_concurrent_upgraded_connections`] bounds those over HTTP/1.1.
+//! axum's extractor works as it is, over HTTP/1.1 and HTTP/2. An open one is work in hand, so a
+//! shutdown waits for it; tell its client, and it ends in time.
+//! [`Limits::max_concurrent_upgraded_connections`] bounds their number.
 //!
+//! ```no_run
+#![doc = include_str!("../examples/websocket.rs")]
 //! ```
-//! use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
-//! use axum::response::Response;
-//! use kestrel_rs::ConnectionInfo;
 //!
-//! async fn socket(upgrade: WebSocketUpgrade, connection: ConnectionInfo) -> Response {
-//!     upgrade.on_upgrade(async move |mut socket: WebSocket| loop {
-//!         let message = tokio::select! {
-//!             message = socket.recv() => message,
-//!             () = connection.close_requested() => Some(Ok(Message::Close(None))), // the server stops
-//!         };
-//!         let Some(Ok(message)) = message else { break };
-//!         let last = matches!(message, Message::Close(_));
-//!         if socket.send(message).await.is_err() || last {
-//!             break;
-//!         }
-//!     })
-//! }
-//! # let _: axum::Router = axum::Router::new().route("/", axum::routing::any(socket));
-//! ```
+//! The same for server-sent events is `examples/sse.rs`.
 //!
 //! ## Test with no port and no waiting
 //!
@@ -309,9 +295,14 @@
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `tls` | on | `kestrel_rs::tls`: `Endpoint::tls`, `TlsOptions`, `Certificate`, by rustls with aws-lc-rs |
+//! | `pfx` | off | `Certificate::from_pfx_file` and `from_pfx` |
+//! | `encrypted-keys` | off | `Certificate::from_encrypted_pem_files` |
+//! | `dev-certificate` | off | `create_development_certificate`, and `Certificate::development` where there is none yet; one that is there is found without it |
+//! | `idn` | off | hosts in Unicode: in lists, in the header `Forwarded` and its like, as names of TLS |
 //! | `test-util` | off | `kestrel_rs::test`: a server in memory for your tests |
 //!
-//! A feature only adds; none changes what the rest does.
+//! What needs a feature that is off is an error that names it. A feature only adds, but for one thing: names of TLS
+//! beyond ASCII are written in Unicode with `idn`, and in punycode without it.
 
 #[cfg(doc)]
 pub mod _documentation;

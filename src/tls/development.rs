@@ -30,7 +30,8 @@ impl Certificate {
     ///
     /// # Errors
     ///
-    /// The user has no data folder (neither `XDG_DATA_HOME` nor a home is set), or it cannot be written to.
+    /// The user has no data folder (neither `XDG_DATA_HOME` nor a home is set), or it cannot be written to, or there is
+    /// none yet and the cargo feature `dev-certificate`, which makes one, is off.
     ///
     /// # Differences from Kestrel
     ///

@@ -20,9 +20,13 @@ mod default_layers;
 #[cfg(feature = "test-util")]
 mod dropped;
 mod errors;
+#[cfg(feature = "test-util")]
+mod examples;
 mod features;
 #[cfg(feature = "test-util")]
 mod frames;
+#[cfg(feature = "test-util")]
+mod grpc;
 #[cfg(feature = "test-util")]
 mod handlers;
 #[cfg(feature = "test-util")]
