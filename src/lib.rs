@@ -365,6 +365,11 @@ pub mod fuzzing {
     use crate::http::http1::hyper_tests;
     use crate::limits::{Http1Parsing, Limits};
 
+    /// Panics where a reader of `text` does not hold what it promises.
+    pub fn hold_readers(octets: &[u8]) {
+        crate::text::reader_tests::hold(octets);
+    }
+
     /// How the gate and hyper disagree about `octets`, if they do.
     pub async fn agrees_with_hyper(octets: &[u8], strict: bool) -> Result<usize, String> {
         let parsing = if strict { Http1Parsing::Strict } else { Http1Parsing::Compatible };

@@ -8,6 +8,7 @@ use http::StatusCode;
 use super::framing::BodyFraming;
 use super::head::BodyLength;
 use crate::http::rules::HeadRules;
+use crate::text::content_length;
 
 /// The most header lines of an answer that are followed; hyper's own bound for a request is 100.
 const MAX_HEADERS: usize = 512;
@@ -127,8 +128,7 @@ fn body_length(
                 .then_some(BodyLength::Chunked);
         }
         if header.name.eq_ignore_ascii_case("content-length") {
-            length =
-                std::str::from_utf8(header.value).ok().and_then(|length| length.trim().parse::<u64>().ok());
+            length = content_length(header.value.trim_ascii());
         }
     }
     match length? {
