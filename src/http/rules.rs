@@ -31,6 +31,7 @@ pub(crate) struct Rules {
 
 /// What decides whether a head is taken, for every version of HTTP.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(crate) struct HeadRules {
     pub(crate) max_line: usize,
     pub(crate) max_headers_total: usize,

@@ -1,12 +1,13 @@
 //! The Date header.
 
+#![expect(clippy::disallowed_types, reason = "the one place that asks for the calendar")]
+
 use std::cell::RefCell;
 use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
 
 /// The time of day as RFC 9110 section 5.6.7 writes it.
-#[expect(clippy::disallowed_types, reason = "the one place that asks for the calendar")]
 pub(crate) fn now() -> HeaderValue {
     thread_local! {
         /// The second that was written last, and its text.

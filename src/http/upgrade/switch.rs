@@ -151,13 +151,11 @@ impl AsyncWrite for SwitchedStream {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let mut state = self.0.lock();
-        match &mut state.at {
-            At::Open(io) => Pin::new(io).poll_write_vectored(cx, bufs),
-            _ => {
-                let first = bufs.iter().find(|buf| !buf.is_empty());
-                Poll::Ready(Ok(first.map_or(0, |buf| state.swallow(buf))))
-            }
+        if let At::Open(io) = &mut state.at {
+            return Pin::new(io).poll_write_vectored(cx, bufs);
         }
+        let first = bufs.iter().find(|buf| !buf.is_empty());
+        Poll::Ready(Ok(first.map_or(0, |buf| state.swallow(buf))))
     }
 
     fn is_write_vectored(&self) -> bool {
