@@ -347,7 +347,7 @@ pub use server::AxumListener;
 #[doc(hidden)]
 #[allow(missing_docs, reason = "for the fuzz targets alone")]
 pub mod fuzzing {
-    use crate::http::http1::head::HeadRules;
+    use crate::http::rules::HeadRules;
     use crate::http::http1::hyper_tests;
     use crate::limits::{Http1Parsing, Limits};
 
