@@ -339,9 +339,7 @@ pub use server::{HttpService, Serve, serve};
 pub use tls::{Certificate, ClientCertificates, TlsOptions};
 
 #[doc(inline)]
-pub use http::GuardedStream;
-#[doc(inline)]
-pub use server::AxumListener;
+pub use server::{AxumListener, AxumStream};
 
 #[cfg(fuzzing)]
 #[doc(hidden)]
@@ -351,7 +349,7 @@ pub mod fuzzing {
     use crate::http::http1::hyper_tests;
     use crate::limits::{Http1Parsing, Limits};
 
-    /// How the gate and hyper disagree about `octets`, if they do.
+    /// How the engine and hyper disagree about `octets`, if they do.
     pub async fn agrees_with_hyper(octets: &[u8], strict: bool) -> Result<usize, String> {
         let parsing = if strict { Http1Parsing::Strict } else { Http1Parsing::Compatible };
         let rules = HeadRules::new(&Limits::default().http1_parsing(parsing));

@@ -1,8 +1,8 @@
-//! The answer on its way to hyper: held to what its status, its method and its Content-Length say.
+//! The answer on its way out: held to what its status, its method and its Content-Length say.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
 use axum::response::Response;
@@ -25,9 +25,6 @@ use crate::telemetry::events;
 pub(in crate::http) struct Answer {
     body: Body,
     length: Length,
-    /// hyper has octets that it has not flushed.
-    unflushed: bool,
-    error: Option<axum::Error>,
 }
 
 /// What holds a body to its length.
@@ -56,9 +53,8 @@ enum Broken {
 impl Answer {
     /// Looks at an answer to a request with `method` before its head goes out.
     ///
-    /// hyper sends nothing at all for some of what a handler can make (a Transfer-Encoding beside a
-    /// Content-Length, an interim status), and in debug builds panics over a Content-Length that is
-    /// not the body's. None of it gets that far: what cannot be sent becomes a 500, as Kestrel's.
+    /// Some of what a handler can make cannot be sent (a Transfer-Encoding beside a Content-Length, an interim status, a
+    /// Content-Length that is not the body's). It becomes a 500, as Kestrel's.
     pub(in crate::http) fn prepare(
         mut response: Response,
         method: &Method,
@@ -66,7 +62,6 @@ impl Answer {
     ) -> http::Response<Self> {
         if is_ordinary(&response, method) {
             if response.body().is_end_stream() {
-                // hyper says so over HTTP/1 only.
                 response.headers_mut().entry(CONTENT_LENGTH).or_insert(HeaderValue::from_static("0"));
             }
             return Self::from(response, Length::Own);
@@ -128,7 +123,7 @@ impl Answer {
     }
 
     fn from(response: Response, length: Length) -> http::Response<Self> {
-        response.map(|body| Self { body, length, unflushed: true, error: None })
+        response.map(|body| Self { body, length })
     }
 
     /// Everything but an answer with a body of known length that is what its Content-Length says.
@@ -205,7 +200,7 @@ impl Answer {
     }
 }
 
-/// Whether there is nothing about an answer that hyper does not do right by itself.
+/// Whether an answer can be sent as it is.
 fn is_ordinary(response: &Response, method: &Method) -> bool {
     let status = response.status();
     let Some(exact) = response.body().size_hint().exact() else { return false };
@@ -239,7 +234,7 @@ fn content_length(response: &mut Response) -> Result<Option<u64>, Broken> {
     Ok(Some(length))
 }
 
-/// As Kestrel, and hyper: digits, and no more than what fits into 63 bits.
+/// As Kestrel: digits, and no more than what fits into 63 bits.
 fn parse(length: &HeaderValue) -> Option<u64> {
     let digits = length.as_bytes();
     if digits.is_empty() {
@@ -257,7 +252,7 @@ fn has_leading_zero(length: &HeaderValue) -> bool {
 }
 
 /// Leaves the codings of an answer that the handler names, and puts the one behind them that frames
-/// it: hyper does the framing. False if the handler names none.
+/// it: the connection does the framing. False if the handler names none.
 fn name_codings(headers: &mut HeaderMap) -> bool {
     if !headers.contains_key(TRANSFER_ENCODING) {
         return false;
@@ -271,7 +266,6 @@ fn name_codings(headers: &mut HeaderMap) -> bool {
         .filter(|coding| !coding.is_empty() && is_token(coding))
         .filter(|coding| !coding.eq_ignore_ascii_case("chunked") && !coding.eq_ignore_ascii_case("identity"))
         .collect();
-    // hyper would add `chunked` too, and once more to the Connection header behind it.
     let value = (!codings.is_empty()).then(|| HeaderValue::try_from(codings.join(", ") + ", chunked"));
     match value {
         Some(Ok(value)) => headers.insert(TRANSFER_ENCODING, value),
@@ -330,44 +324,23 @@ impl http_body::Body for Answer {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = &mut *self;
-        if let Some(error) = this.error.take() {
-            return Poll::Ready(Some(Err(error)));
-        }
-        let frame = match poll(&mut this.body, cx) {
-            Poll::Ready(Some(Err(error))) => Some(Err(error)),
-            Poll::Ready(Some(Ok(frame))) => this.keep_promise(Some(frame)),
-            Poll::Ready(None) => this.keep_promise(None),
-            Poll::Pending => {
-                this.unflushed = false;
-                return Poll::Pending;
-            }
+        let frame = match ready!(poll(&mut this.body, cx)) {
+            Some(Err(error)) => Some(Err(error)),
+            Some(Ok(frame)) => this.keep_promise(Some(frame)),
+            None => this.keep_promise(None),
         };
-        match frame {
-            Some(Err(error)) if this.unflushed => {
-                // An error makes hyper drop what it has not flushed.
-                this.unflushed = false;
-                this.error = Some(error);
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
-            frame => {
-                this.unflushed = true;
-                Poll::Ready(frame)
-            }
-        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.error.is_none()
-            && matches!(self.length, Length::Own | Length::Promised(0))
-            && self.body.is_end_stream()
+        matches!(self.length, Length::Own | Length::Promised(0)) && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
         match self.length {
             Length::Own => self.body.size_hint(),
             Length::Promised(_) => SizeHint::default(),
-            // Makes hyper say it. It knows by the status that nothing follows.
+            // Of the body that there would be; none follows.
             Length::Claimed(length) => SizeHint::with_exact(length),
         }
     }

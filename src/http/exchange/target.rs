@@ -64,7 +64,7 @@ fn other_form(method: &[u8], target: &[u8], strict: bool) -> Result<Checked, Rej
         if method != b"CONNECT" {
             return Err(Rejection::ConnectMethodRequired);
         }
-        // hyper parses the target the same way; what does not fit must not reach it.
+        // What is no `Uri` cannot be shown to the app.
         return match Uri::try_from(target) {
             Ok(uri) if uri.authority().is_some() && uri.scheme().is_none() => form(Form::Authority),
             _ => Err(Rejection::InvalidRequestTarget),

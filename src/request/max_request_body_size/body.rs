@@ -102,7 +102,7 @@ impl http_body::Body for LimitedBody {
                     return Poll::Pending;
                 }
                 if !this.asked_again {
-                    // hyper decodes one chunk for each poll of its task, however many are there.
+                    // A body may give one chunk for each poll of its task, however many are there.
                     this.asked_again = true;
                     cx.waker().wake_by_ref();
                     return Poll::Pending;

@@ -55,7 +55,7 @@ impl TimedRequestBody {
             return Poll::Ready(());
         }
         if !self.waits {
-            // A first read nearly always comes before hyper has decoded what it has; hyper then
+            // A first read nearly always comes before what is there has been decoded; whoever decodes
             // calls again at once, and so nearly no body needs a timer.
             self.waits = true;
             cx.waker().wake_by_ref();
