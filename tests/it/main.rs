@@ -23,6 +23,8 @@ mod errors;
 #[cfg(feature = "test-util")]
 mod examples;
 #[cfg(feature = "test-util")]
+mod failed_bodies;
+#[cfg(feature = "test-util")]
 mod frames;
 #[cfg(feature = "test-util")]
 mod grpc;

@@ -7,7 +7,10 @@ use std::task::{Context, Poll, ready};
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, SERVER, TRANSFER_ENCODING};
+use http::header::{
+    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, SERVER,
+    TRANSFER_ENCODING,
+};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 
@@ -69,7 +72,7 @@ impl Answer {
             Err(broken) => broken,
         };
         let (status, close) = match broken {
-            Broken::Failed(Some(status)) => (status, true),
+            Broken::Failed(Some(status)) => return Self::corrected(response, status),
             Broken::Failed(None) => (StatusCode::INTERNAL_SERVER_ERROR, false),
             Broken::Unsent | Broken::TooLong => {
                 // Who asks by CONNECT what is not for it may not fill the log.
@@ -90,6 +93,21 @@ impl Answer {
     /// A bare 500 in place of an answer with `headers`.
     pub(in crate::http) fn server_error(headers: &HeaderMap) -> http::Response<Self> {
         Self::bare(StatusCode::INTERNAL_SERVER_ERROR, headers, false)
+    }
+
+    /// An answer whose body could not begin since that of its request failed: what its headers say of the body goes.
+    fn corrected(mut response: Response, status: StatusCode) -> http::Response<Self> {
+        *response.status_mut() = status;
+        *response.body_mut() = Body::empty();
+        let headers = response.headers_mut();
+        for of_the_body in
+            [CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, TRANSFER_ENCODING]
+        {
+            headers.remove(of_the_body);
+        }
+        headers.insert(CONTENT_LENGTH, 0.into());
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        Self::from(response, Length::Own)
     }
 
     fn bare(status: StatusCode, headers: &HeaderMap, close: bool) -> http::Response<Self> {

@@ -99,6 +99,7 @@ impl Body for RequestBody {
             && let Some(status) = error.status()
         {
             self.context.limits().fail(status);
+            self.context.body_refused(*error);
         }
         Poll::Ready(frame)
     }

@@ -89,6 +89,7 @@ impl http_body::Body for TimedRequestBody {
         let Poll::Ready(frame) = Pin::new(inner).poll_frame(cx) else {
             std::task::ready!(this.poll_too_slow(cx));
             this.context.limits().fail(StatusCode::REQUEST_TIMEOUT);
+            this.context.body_refused(BodyError::too_slow());
             this.inner = None;
             return Poll::Ready(Some(Err(BodyError::too_slow().into())));
         };
