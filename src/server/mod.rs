@@ -2,6 +2,7 @@
 
 mod accept;
 mod axum;
+mod axum_stream;
 mod pipeline;
 mod running;
 mod signals;
@@ -20,6 +21,7 @@ use http::Request;
 use tower::Service;
 
 pub use self::axum::AxumListener;
+pub use self::axum_stream::AxumStream;
 use crate::error::Error;
 use crate::http::upgrade::UpgradeLimit;
 use crate::limits::Limits;
@@ -273,15 +275,14 @@ async fn run(
     let mut counts: Vec<(Arc<Limits>, Arc<UpgradeLimit>)> = Vec::new();
     for endpoint in endpoints {
         let known = counts.iter().find(|(limits, _)| Arc::ptr_eq(limits, &endpoint.limits));
-        let upgrades = known.map_or_else(
-            || {
-                let limit = endpoint.limits.max_concurrent_upgraded_connections;
-                let upgrades = Arc::new(UpgradeLimit::new(limit));
-                counts.push((Arc::clone(&endpoint.limits), Arc::clone(&upgrades)));
-                upgrades
-            },
-            |(_, upgrades)| Arc::clone(upgrades),
-        );
+        let upgrades = if let Some((_, upgrades)) = known {
+            Arc::clone(upgrades)
+        } else {
+            let limit = endpoint.limits.max_concurrent_upgraded_connections;
+            let upgrades = Arc::new(UpgradeLimit::new(limit));
+            counts.push((Arc::clone(&endpoint.limits), Arc::clone(&upgrades)));
+            upgrades
+        };
         let app = pipeline::requests(app.clone(), &endpoint.limits, default_layers);
         let service = pipeline::connections(&endpoint, &app, &upgrades);
         server.accepting.start(endpoint, &service, &server.tracker, accept::tasks());

@@ -22,6 +22,8 @@ mod dropped;
 mod errors;
 #[cfg(feature = "test-util")]
 mod examples;
+#[cfg(feature = "test-util")]
+mod failed_bodies;
 mod features;
 #[cfg(feature = "test-util")]
 mod frames;

@@ -8,8 +8,10 @@ use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{Extensions, StatusCode};
 
+use super::BodyError;
 use super::state::{LimitState, ResetState, SynchronousIoState, TrailersState};
 use crate::connection::{ConnectionId, ConnectionInfo, Event, TlsInfo};
+use crate::telemetry::events;
 
 /// Everything that the server knows of a request and its handler may ask, and what the request's
 /// layers and its extractors share: one allocation a request.
@@ -83,6 +85,13 @@ impl RequestContext {
 
     pub(in crate::request) fn synchronous_io(&self) -> &SynchronousIoState {
         &self.0.synchronous_io
+    }
+
+    /// The body is refused, or will not be read, for a limit or its framing.
+    pub(crate) fn body_refused(&self, error: BodyError) {
+        if let (Some(connection), Some(status)) = (self.connection(), error.status()) {
+            events::bad_request(connection, &error, status.as_u16());
+        }
     }
 
     /// The client does not wait for the answer any more.
