@@ -230,29 +230,15 @@
 //!
 //! ## Serve a WebSocket
 //!
-//! axum's extractor works as it is.
-//! [`Limits::max_concurrent_upgraded_connections`] bounds those over HTTP/1.1.
+//! axum's extractor works as it is, over HTTP/1.1 and HTTP/2. An open one is work in hand, so a
+//! shutdown waits for it; tell its client, and it ends in time.
+//! [`Limits::max_concurrent_upgraded_connections`] bounds their number.
 //!
+//! ```no_run
+#![doc = include_str!("../examples/websocket.rs")]
 //! ```
-//! use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
-//! use axum::response::Response;
-//! use kestrel_rs::ConnectionInfo;
 //!
-//! async fn socket(upgrade: WebSocketUpgrade, connection: ConnectionInfo) -> Response {
-//!     upgrade.on_upgrade(async move |mut socket: WebSocket| loop {
-//!         let message = tokio::select! {
-//!             message = socket.recv() => message,
-//!             () = connection.close_requested() => Some(Ok(Message::Close(None))), // the server stops
-//!         };
-//!         let Some(Ok(message)) = message else { break };
-//!         let last = matches!(message, Message::Close(_));
-//!         if socket.send(message).await.is_err() || last {
-//!             break;
-//!         }
-//!     })
-//! }
-//! # let _: axum::Router = axum::Router::new().route("/", axum::routing::any(socket));
-//! ```
+//! The same for server-sent events is `examples/sse.rs`.
 //!
 //! ## Test with no port and no waiting
 //!

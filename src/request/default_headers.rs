@@ -22,16 +22,23 @@ use super::shared::around::{Around, Step};
 ///
 /// let app: Router = Router::new()
 ///     .route("/", get(|| async { "Hello, World!" }))
-///     .layer(DefaultHeadersLayer::default());
+///     .layer(DefaultHeadersLayer::new());
 /// ```
 #[derive(Clone, Debug)]
 pub struct DefaultHeadersLayer {
     server: HeaderValue,
 }
 
+impl DefaultHeadersLayer {
+    /// Makes the layer; it has no options.
+    pub fn new() -> Self {
+        Self { server: HeaderValue::from_static("kestrel-rs") }
+    }
+}
+
 impl Default for DefaultHeadersLayer {
     fn default() -> Self {
-        Self { server: HeaderValue::from_static("kestrel-rs") }
+        Self::new()
     }
 }
 

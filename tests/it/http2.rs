@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::frames::h2_client;
 use crate::support::{
-    DropTime, END, Frame, GET_BLOCK, GOAWAY, HEADERS, HOUR, SETTINGS, channel_body, frame, frames,
+    DropTime, END, Events, Frame, GET_BLOCK, GOAWAY, HEADERS, HOUR, SETTINGS, channel_body, frame, frames,
     http2_start, read_body, secs, soon,
 };
 
@@ -254,6 +254,20 @@ async fn a_flood_of_frames_that_bring_nothing_ends_the_connection() {
         let flood = [http2_start(), one.repeat(5000)].concat();
         assert_eq!(goaway(&sent(&server, &flood).await), Some(ENHANCE_YOUR_CALM), "{one:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_reset_at_once_end_the_connection_in_silence() {
+    const ENHANCE_YOUR_CALM: u32 = 11;
+    let server = TestServer::new(app());
+    let events = Events::record();
+    let reset = |number: u32| {
+        let stream = 2 * number + 1;
+        [frame(HEADERS, END | 4, stream, GET_BLOCK), frame(RST_STREAM, 0, stream, &[0, 0, 0, 8])].concat()
+    };
+    let resets: Vec<u8> = (0..100).flat_map(reset).collect();
+    assert_eq!(goaway(&sent(&server, &[http2_start(), resets].concat()).await), Some(ENHANCE_YOUR_CALM));
+    events.none_above_debug();
 }
 
 #[tokio::test(start_paused = true)]

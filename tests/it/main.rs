@@ -21,6 +21,8 @@ mod default_layers;
 mod dropped;
 mod errors;
 #[cfg(feature = "test-util")]
+mod examples;
+#[cfg(feature = "test-util")]
 mod frames;
 #[cfg(feature = "test-util")]
 mod handlers;

@@ -120,7 +120,10 @@ impl<S: App> Connection<S> {
     fn poll_requests(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             match ready!(self.h2.poll_accept(cx)) {
-                Some(Ok((request, respond))) => self.take(request, respond),
+                Some(Ok((request, respond))) => {
+                    self.wire.lock().follower.taken_up(respond.stream_id().as_u32());
+                    self.take(request, respond);
+                }
                 Some(Err(error)) => {
                     if !matches!(self.phase, Phase::Ending(_)) {
                         events::connection_failed(&self.server.info, &error);

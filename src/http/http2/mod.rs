@@ -24,6 +24,7 @@ use http::Extensions;
 use tokio::time::timeout;
 
 use self::connection::Connection;
+use self::follower::MOST_EARLY_RESETS;
 use self::wire::Wire;
 use super::App;
 use super::exchange::extensions;
@@ -87,6 +88,7 @@ async fn handshake(
         .initial_connection_window_size(limits.initial_connection_window_size)
         .initial_window_size(limits.initial_stream_window_size)
         .max_header_list_size(u32::try_from(rules.head.max_headers_total).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(MOST_EARLY_RESETS)
         .enable_connect_protocol();
     // What is the protocol's default is not said.
     if limits.header_table_size != 4096 {
