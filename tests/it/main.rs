@@ -25,6 +25,8 @@ mod examples;
 #[cfg(feature = "test-util")]
 mod frames;
 #[cfg(feature = "test-util")]
+mod grpc;
+#[cfg(feature = "test-util")]
 mod handlers;
 #[cfg(feature = "test-util")]
 mod http2;
