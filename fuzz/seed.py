@@ -4,7 +4,7 @@ import json, pathlib
 
 here = pathlib.Path(__file__).parent
 probes = json.load(open(here / "../tests/reference/http1/probes.json"))
-for target in ("http1_gate", "http1_pieces"):
+for target in ("http1_engine", "http1_pieces"):
     folder = here / "corpus" / target
     folder.mkdir(parents=True, exist_ok=True)
     for probe in probes:

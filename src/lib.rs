@@ -341,19 +341,22 @@ pub use server::{HttpService, Serve, serve};
 pub use tls::{Certificate, ClientCertificates, TlsOptions};
 
 #[doc(inline)]
-pub use http::GuardedStream;
-#[doc(inline)]
-pub use server::AxumListener;
+pub use server::{AxumListener, AxumStream};
 
 #[cfg(fuzzing)]
 #[doc(hidden)]
 #[allow(missing_docs, reason = "for the fuzz targets alone")]
 pub mod fuzzing {
-    use crate::http::http1::head::HeadRules;
     use crate::http::http1::hyper_tests;
+    use crate::http::rules::HeadRules;
     use crate::limits::{Http1Parsing, Limits};
 
-    /// How the gate and hyper disagree about `octets`, if they do.
+    /// Panics where a reader of `text` does not hold what it promises.
+    pub fn hold_readers(octets: &[u8]) {
+        crate::text::reader_tests::hold(octets);
+    }
+
+    /// How the engine and hyper disagree about `octets`, if they do.
     pub async fn agrees_with_hyper(octets: &[u8], strict: bool) -> Result<usize, String> {
         let parsing = if strict { Http1Parsing::Strict } else { Http1Parsing::Compatible };
         let rules = HeadRules::new(&Limits::default().http1_parsing(parsing));

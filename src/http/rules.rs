@@ -17,11 +17,10 @@ pub(crate) struct Rules {
     pub(crate) min_response_data_rate: Option<MinDataRate>,
     /// How much is read of what follows while a handler runs.
     pub(crate) read_ahead: usize,
+    /// How much of a body is held for a reader who does not take it.
+    pub(crate) max_held: usize,
     /// How much of an answer is gathered.
     pub(crate) max_gathered: usize,
-    /// hyper's own bounds, above those of the gate so that they are never what refuses.
-    pub(crate) hyper_buffer: usize,
-    pub(crate) hyper_max_headers: Option<usize>,
     pub(crate) http2_limits: Http2Limits,
     /// The line of a refusal that says who refuses, or nothing.
     pub(crate) server_line: &'static str,
@@ -51,10 +50,6 @@ const MOST_HEADERS: usize = 24_000;
 /// Enough to see a client's end of stream behind a few pipelined requests, not enough to be worth
 /// filling.
 const READ_AHEAD: usize = 16 * 1024;
-
-/// What a head has beside its request line and its header lines: the empty line, and room for
-/// hyper's comparisons with `>=`.
-const SLACK: usize = 16;
 
 impl Rules {
     /// For HTTP/1 inside TLS, where ALPN has said that it is spoken: there is no preface to look
@@ -89,9 +84,7 @@ impl Rules {
         let max_line = max_request_line_size.unwrap_or(usize::MAX);
         let max_headers_total = max_request_headers_total_size.unwrap_or(usize::MAX);
         let max_headers = max_request_header_count.unwrap_or(MOST_HEADERS).min(MOST_HEADERS);
-        let head = max_line.saturating_add(max_headers_total).saturating_add(SLACK);
-        let buffer = max_request_buffer_size.unwrap_or(READ_AHEAD);
-        let out = max_response_buffer_size.unwrap_or(usize::MAX);
+        let buffer = max_request_buffer_size.unwrap_or(usize::MAX);
         Self {
             http1: protocols.contains(Protocols::HTTP1),
             http2: protocols.contains(Protocols::HTTP2),
@@ -113,11 +106,8 @@ impl Rules {
             request_headers: *request_headers_timeout,
             min_response_data_rate: *min_response_data_rate,
             read_ahead: READ_AHEAD.min(buffer),
-            max_gathered: out,
-            // hyper takes no less than 8 KiB, and buffers answers up to the same bound.
-            hyper_buffer: head.max(out.clamp(8 * 1024, 64 * 1024)),
-            // hyper has 100 places on its stack; to ask for more costs an allocation a request.
-            hyper_max_headers: Some(max_headers).filter(|count| *count > 100),
+            max_held: buffer,
+            max_gathered: max_response_buffer_size.unwrap_or(usize::MAX),
             http2_limits: http2.clone(),
             server: server_header.then_some("kestrel-rs"),
             server_line: if *server_header { "Server: kestrel-rs\r\n" } else { "" },

@@ -1,4 +1,4 @@
-//! The headers that every answer has: `Server`. hyper adds `Date`.
+//! The headers that every answer has: `Server`. The connection adds `Date`.
 
 use axum::body::Body;
 use axum::response::Response;

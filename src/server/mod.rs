@@ -2,6 +2,7 @@
 
 mod accept;
 mod axum;
+mod axum_stream;
 mod pipeline;
 mod running;
 mod signals;
@@ -20,6 +21,7 @@ use http::Request;
 use tower::Service;
 
 pub use self::axum::AxumListener;
+pub use self::axum_stream::AxumStream;
 use crate::error::Error;
 use crate::http::upgrade::UpgradeLimit;
 use crate::limits::Limits;

@@ -8,9 +8,10 @@ use tower::ServiceBuilder;
 use tower::util::BoxCloneService;
 
 use super::HttpService;
+use super::axum_stream::{AxumStream, HandOver};
 use crate::connection::{BoxConnectionService, ConnectionLayer, ConnectionLimitLayer};
 use crate::http::upgrade::UpgradeLimit;
-use crate::http::{App, GuardedStream, HandOver, HttpProtocol};
+use crate::http::{App, HttpProtocol};
 use crate::limits::Limits;
 use crate::listener::BoundEndpoint;
 use crate::request::{
@@ -30,12 +31,8 @@ pub(super) fn connections<S: App>(
 }
 
 /// The same for connections that another server takes.
-pub(super) fn handed_over(
-    endpoint: &BoundEndpoint,
-    to: &mpsc::Sender<GuardedStream>,
-) -> BoxConnectionService {
-    let hand_over = HandOver::new(&endpoint.limits, endpoint.protocols, to.clone());
-    around(endpoint, BoxCloneService::new(hand_over))
+pub(super) fn handed_over(endpoint: &BoundEndpoint, to: &mpsc::Sender<AxumStream>) -> BoxConnectionService {
+    around(endpoint, BoxCloneService::new(HandOver(to.clone())))
 }
 
 fn around(endpoint: &BoundEndpoint, innermost: BoxConnectionService) -> BoxConnectionService {

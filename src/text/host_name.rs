@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
+use super::authority::host_length;
 use super::host;
 
 /// The name, or the address with its brackets, of a host with or without a port; `None` if the host is none.
@@ -50,9 +51,7 @@ fn spelled(text: &str) -> Option<Cow<'_, str>> {
 
 /// Where a port begins; the colon is part of it.
 fn split(host: &str) -> (&str, &str) {
-    let address = if host.starts_with('[') { host.find(']').unwrap_or(0) } else { 0 };
-    let end = host[address..].find(':').map_or(host.len(), |colon| address + colon);
-    host.split_at(end)
+    host.split_at(host_length(host.as_bytes()))
 }
 
 /// What a list has.

@@ -94,7 +94,7 @@ differences! {
     "axum says the length of an empty body, to HEAD too",                           13,  31, is_head;
     "a body where none may be is left out, and the connection goes on",              0,  14, has_forbidden_body;
     "304: the length 0 is a router's word for the body that is not there",           1,   1, is_empty_304;
-    "what a handler does once its answer is whole is nothing to the client",        12,   0, goes_on_after_its_end;
+    "what a handler does once its answer is whole is nothing to the client",         3,   0, goes_on_after_its_end;
     "a header is looked at when it is sent, not when it is set",                     6,   0, overwrites_length;
     "a header with no value is a header",                                            1,   0, appends_to_nothing;
     "hyper heeds the last Expect",                                                   1,   0, has_two_expectations;

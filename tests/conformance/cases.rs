@@ -60,11 +60,6 @@ pub(crate) fn reads_after_failure(case: &Case) -> bool {
     results(case).filter(|result| is_read(result) && !result["throws"].is_null()).count() > 1
 }
 
-/// A read fails as the body comes too slowly.
-pub(crate) fn is_slow(case: &Case) -> bool {
-    results(case).any(|result| result["status"] == 408)
-}
-
 /// The client goes, or says that it will not send any more.
 pub(crate) fn ends_its_side(case: &Case) -> bool {
     client(case).any(|step| ["half_close", "close", "reset"].iter().any(|kind| step[kind] == true))

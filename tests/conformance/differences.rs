@@ -116,7 +116,7 @@ const LIMITS: &str = "facts/limits.json";
 const HOST: &str = "the host, not the server; the time for shutdown is with_shutdown_timeout";
 const NO_HTTP3: &str = "HTTP/3 is not built";
 const NULL: &str = "what is not given is a method that is not called";
-const RUNTIME: &str = "the runtime and the gate have the buffers and the queues";
+const RUNTIME: &str = "the runtime and the engines have the buffers and the queues";
 const TYPE: &str = "the type has no such value";
 const NO_ASCII: &str = "no option refuses UTF-8: a value is read as ASCII by `HeaderValue::to_str`";
 

@@ -156,39 +156,6 @@ async fn a_100_comes_when_the_body_is_asked_for() {
     assert!(interim.is_none(), "a 100 nobody asked for");
 }
 
-#[tokio::test(start_paused = true)]
-async fn early_hints_leave_before_the_answer() {
-    async fn page(hints: kestrel_rs::EarlyHints) -> String {
-        assert!(hints.link("</a.css>; rel=preload; as=style"));
-        tokio::time::sleep(secs(1)).await;
-        assert!(hints.link("</b.css>; rel=preload; as=style"));
-        assert!(!hints.link("no\nvalue"));
-        tokio::spawn(async move {
-            tokio::time::sleep(secs(1)).await;
-            assert!(!hints.link("</late.css>; rel=preload"), "the answer has begun");
-        });
-        "page".to_owned()
-    }
-    let server = TestServer::new(Router::new().route("/", get(page)));
-    let mut client = h2_client(&server).await;
-    let (mut response, _) = client.send_request(request("http://a/"), true).unwrap();
-    let start = Instant::now();
-    for (link, seconds) in [("</a.css>; rel=preload; as=style", 0), ("</b.css>; rel=preload; as=style", 1)] {
-        let hints = std::future::poll_fn(|cx| response.poll_informational(cx)).await.unwrap().unwrap();
-        assert_eq!(
-            (hints.status(), &hints.headers()["link"]),
-            (StatusCode::EARLY_HINTS, &link.parse().unwrap())
-        );
-        assert!(
-            start.elapsed() >= secs(seconds) && start.elapsed() < secs(seconds + 1),
-            "{:?}",
-            start.elapsed()
-        );
-    }
-    assert_eq!(response.await.unwrap().status(), StatusCode::OK);
-    tokio::time::sleep(secs(2)).await;
-}
-
 #[tokio::test]
 async fn a_body_that_is_not_read_is_not_taken_without_end() {
     let app = Router::new().route("/", post(async || std::future::pending::<()>().await));

@@ -19,9 +19,13 @@ mod custom_transport;
 mod default_layers;
 #[cfg(feature = "test-util")]
 mod dropped;
+#[cfg(feature = "test-util")]
+mod early_hints;
 mod errors;
 #[cfg(feature = "test-util")]
 mod examples;
+#[cfg(feature = "test-util")]
+mod failed_bodies;
 #[cfg(feature = "test-util")]
 mod frames;
 #[cfg(feature = "test-util")]

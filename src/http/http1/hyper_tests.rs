@@ -57,7 +57,9 @@ pub(crate) async fn agrees_with_hyper(bytes: &[u8], rules: &HeadRules) -> Result
 
 async fn check(message: &[u8], head: &Head, framing: &BodyFraming, octets: usize) -> Result<(), String> {
     let mut shown = message.to_vec();
-    shown[head.minor_version_at] = b'1';
+    // hyper does not take chunks on HTTP/1.0.
+    let version = shown[head.target.end..].iter().position(|&octet| octet == b'.').ok_or("no version")?;
+    shown[head.target.end + version + 1] = b'1';
     shown.extend_from_slice(SENTINEL);
     let seen = show_hyper(&shown).await?;
 

@@ -23,6 +23,9 @@ struct State {
     at: At,
     /// Who waits for the next step.
     waiting: Option<Waker>,
+    /// Who reads and who writes the open stream, to be told when it is cut.
+    reader: Option<Waker>,
+    writer: Option<Waker>,
 }
 
 enum At {
@@ -67,6 +70,16 @@ impl Switch {
         if matches!(state.at, At::Over) { Poll::Ready(()) } else { state.wait(cx) }
     }
 
+    /// Takes the stream away from whoever has it.
+    pub(super) fn cut(&self) {
+        let mut state = self.lock();
+        let at = std::mem::replace(&mut state.at, At::Over);
+        let wakers = [state.reader.take(), state.writer.take(), state.waiting.take()];
+        drop(state);
+        drop(at);
+        wakers.into_iter().flatten().for_each(Waker::wake);
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -74,10 +87,7 @@ impl Switch {
 
 impl State {
     fn wait(&mut self, cx: &Context<'_>) -> Poll<()> {
-        match &mut self.waiting {
-            Some(waker) => waker.clone_from(cx.waker()),
-            empty => *empty = Some(cx.waker().clone()),
-        }
+        remember(&mut self.waiting, cx);
         Poll::Pending
     }
 
@@ -111,6 +121,14 @@ impl State {
     }
 }
 
+/// Keeps the task's waker in `slot`.
+fn remember(slot: &mut Option<Waker>, cx: &Context<'_>) {
+    match slot {
+        Some(waker) => waker.clone_from(cx.waker()),
+        empty => *empty = Some(cx.waker().clone()),
+    }
+}
+
 /// What that hyper, and after it the app, reads and writes.
 pub(super) struct SwitchedStream(Switch);
 
@@ -130,7 +148,13 @@ impl AsyncRead for SwitchedStream {
             }
             // Not before hyper has handed over: what it reads now it would take for the next request.
             At::Accepted { .. } => Poll::Pending,
-            At::Open(io) => Pin::new(io).poll_read(cx, buf),
+            At::Open(io) => {
+                let read = Pin::new(io).poll_read(cx, buf);
+                if read.is_pending() {
+                    remember(&mut state.reader, cx);
+                }
+                read
+            }
             At::Over => Poll::Ready(Ok(())),
         }
     }
@@ -140,8 +164,15 @@ impl AsyncWrite for SwitchedStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let mut state = self.0.lock();
         match &mut state.at {
-            At::Open(io) => Pin::new(io).poll_write(cx, buf),
-            _ => Poll::Ready(Ok(state.swallow(buf))),
+            At::Open(io) => {
+                let written = Pin::new(io).poll_write(cx, buf);
+                if written.is_pending() {
+                    remember(&mut state.writer, cx);
+                }
+                written
+            }
+            At::Over => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            At::Asking(_) | At::Accepted { .. } => Poll::Ready(Ok(state.swallow(buf))),
         }
     }
 
@@ -151,8 +182,16 @@ impl AsyncWrite for SwitchedStream {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let mut state = self.0.lock();
-        if let At::Open(io) = &mut state.at {
-            return Pin::new(io).poll_write_vectored(cx, bufs);
+        match &mut state.at {
+            At::Open(io) => {
+                let written = Pin::new(io).poll_write_vectored(cx, bufs);
+                if written.is_pending() {
+                    remember(&mut state.writer, cx);
+                }
+                return written;
+            }
+            At::Over => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            At::Asking(_) | At::Accepted { .. } => {}
         }
         let first = bufs.iter().find(|buf| !buf.is_empty());
         Poll::Ready(Ok(first.map_or(0, |buf| state.swallow(buf))))

@@ -55,7 +55,7 @@ impl TimedRequestBody {
             return Poll::Ready(());
         }
         if !self.waits {
-            // A first read nearly always comes before hyper has decoded what it has; hyper then
+            // A first read nearly always comes before what is there has been decoded; whoever decodes
             // calls again at once, and so nearly no body needs a timer.
             self.waits = true;
             cx.waker().wake_by_ref();
@@ -89,6 +89,7 @@ impl http_body::Body for TimedRequestBody {
         let Poll::Ready(frame) = Pin::new(inner).poll_frame(cx) else {
             std::task::ready!(this.poll_too_slow(cx));
             this.context.limits().fail(StatusCode::REQUEST_TIMEOUT);
+            this.context.body_refused(BodyError::too_slow());
             this.inner = None;
             return Poll::Ready(Some(Err(BodyError::too_slow().into())));
         };

@@ -9,8 +9,10 @@ use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, StatusCode};
 
+use super::BodyError;
 use super::state::{EarlyHintsState, LimitState, ResetState, SynchronousIoState, TrailersState};
 use crate::connection::{ConnectionId, ConnectionInfo, Event, TlsInfo};
+use crate::telemetry::events;
 
 /// Everything that the server knows of a request and its handler may ask, and what the request's
 /// layers and its extractors share: one allocation a request.
@@ -100,6 +102,13 @@ impl RequestContext {
     /// No more is sent before the answer.
     pub(crate) fn end_early_hints(&self) {
         self.0.early_hints.end();
+    }
+
+    /// The body is refused, or will not be read, for a limit or its framing.
+    pub(crate) fn body_refused(&self, error: BodyError) {
+        if let (Some(connection), Some(status)) = (self.connection(), error.status()) {
+            events::bad_request(connection, &error, status.as_u16());
+        }
     }
 
     /// The client does not wait for the answer any more.

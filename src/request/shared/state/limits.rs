@@ -18,7 +18,7 @@ pub(crate) struct LimitState {
     marks: [AtomicBool; 6],
     /// The status that says how the body failed; 0 while it has not.
     failure: AtomicU16,
-    /// Octets so far of the chunks' framing, which count to the size; counted by the gate.
+    /// Octets so far of the chunks' framing, which count to the size; counted by the connection.
     framing: Option<Arc<AtomicU64>>,
 }
 

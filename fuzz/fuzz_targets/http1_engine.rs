@@ -1,4 +1,4 @@
-//! What the gate lets pass, hyper takes and frames alike. The first octet chooses the rules.
+//! What the engine takes, hyper takes and frames alike. The first octet chooses the rules.
 
 #![no_main]
 
