@@ -338,7 +338,9 @@ pub use error::{BoxError, Error};
 pub use limits::{Http2Limits, Limits, MinDataRate};
 pub use listener::{Endpoint, KestrelListener};
 pub use protocols::Protocols;
-pub use request::{RequestAborted, RequestId, RequestTrailers, Reset, ResponseTrailers, SynchronousIo};
+pub use request::{
+    EarlyHints, RequestAborted, RequestId, RequestTrailers, Reset, ResponseTrailers, SynchronousIo,
+};
 pub use server::{HttpService, Serve, serve};
 #[cfg(feature = "tls")]
 pub use tls::{Certificate, ClientCertificates, TlsOptions};

@@ -19,6 +19,8 @@ mod custom_transport;
 mod default_layers;
 #[cfg(feature = "test-util")]
 mod dropped;
+#[cfg(feature = "test-util")]
+mod early_hints;
 mod errors;
 #[cfg(feature = "test-util")]
 mod examples;
