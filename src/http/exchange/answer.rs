@@ -7,12 +7,16 @@ use std::task::{Context, Poll, ready};
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, SERVER, TRANSFER_ENCODING};
+use http::header::{
+    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, SERVER,
+    TRANSFER_ENCODING,
+};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 
 use crate::request::{BodyError, panic_message};
 use crate::telemetry::events;
+use crate::text::content_length;
 
 /// An answer's body that never has more or less than the Content-Length of the answer says: the
 /// client would take the difference for something else.
@@ -68,7 +72,7 @@ impl Answer {
             Err(broken) => broken,
         };
         let (status, close) = match broken {
-            Broken::Failed(Some(status)) => (status, true),
+            Broken::Failed(Some(status)) => return Self::corrected(response, status),
             Broken::Failed(None) => (StatusCode::INTERNAL_SERVER_ERROR, false),
             Broken::Unsent | Broken::TooLong => {
                 // Who asks by CONNECT what is not for it may not fill the log.
@@ -89,6 +93,21 @@ impl Answer {
     /// A bare 500 in place of an answer with `headers`.
     pub(in crate::http) fn server_error(headers: &HeaderMap) -> http::Response<Self> {
         Self::bare(StatusCode::INTERNAL_SERVER_ERROR, headers, false)
+    }
+
+    /// An answer whose body could not begin since that of its request failed: what its headers say of the body goes.
+    fn corrected(mut response: Response, status: StatusCode) -> http::Response<Self> {
+        *response.status_mut() = status;
+        *response.body_mut() = Body::empty();
+        let headers = response.headers_mut();
+        for of_the_body in
+            [CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, TRANSFER_ENCODING]
+        {
+            headers.remove(of_the_body);
+        }
+        headers.insert(CONTENT_LENGTH, 0.into());
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        Self::from(response, Length::Own)
     }
 
     fn bare(status: StatusCode, headers: &HeaderMap, close: bool) -> http::Response<Self> {
@@ -114,7 +133,7 @@ impl Answer {
         if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
             return Err(Broken::Unsent); // its client would wait for the answer
         }
-        let mut length = content_length(response)?;
+        let mut length = length_of(response)?;
         let exact = response.body().size_hint().exact();
         let tunnel =
             status == StatusCode::SWITCHING_PROTOCOLS || *method == Method::CONNECT && status.is_success();
@@ -198,7 +217,7 @@ fn is_ordinary(response: &Response, method: &Method) -> bool {
     response.headers().iter().all(|(name, value)| match *name {
         CONTENT_LENGTH => {
             lengths += 1;
-            lengths == 1 && parse(value) == Some(exact) && !has_leading_zero(value)
+            lengths == 1 && content_length(value.as_bytes()) == Some(exact) && !has_leading_zero(value)
         }
         TRANSFER_ENCODING => false,
         _ => true,
@@ -206,27 +225,15 @@ fn is_ordinary(response: &Response, method: &Method) -> bool {
 }
 
 /// The Content-Length of an answer, written in the one way that there is.
-fn content_length(response: &mut Response) -> Result<Option<u64>, Broken> {
+fn length_of(response: &mut Response) -> Result<Option<u64>, Broken> {
     let mut lengths = response.headers().get_all(CONTENT_LENGTH).iter();
     let Some(first) = lengths.next() else { return Ok(None) };
-    let length = parse(first).filter(|_| lengths.next().is_none()).ok_or(Broken::Unsent)?;
+    let length =
+        content_length(first.as_bytes()).filter(|_| lengths.next().is_none()).ok_or(Broken::Unsent)?;
     if has_leading_zero(first) {
         response.headers_mut().insert(CONTENT_LENGTH, length.into());
     }
     Ok(Some(length))
-}
-
-/// As Kestrel: digits, and no more than what fits into 63 bits.
-fn parse(length: &HeaderValue) -> Option<u64> {
-    let digits = length.as_bytes();
-    if digits.is_empty() {
-        return None;
-    }
-    let number = digits.iter().try_fold(0_u64, |number, digit| {
-        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
-        number.checked_mul(10)?.checked_add(digit)
-    })?;
-    i64::try_from(number).is_ok().then_some(number)
 }
 
 fn has_leading_zero(length: &HeaderValue) -> bool {

@@ -5,6 +5,7 @@ use std::task::{Context, Poll, ready};
 
 use http::Method;
 
+use super::answer::early_hints;
 use super::body::Wish;
 use super::head::Asks;
 use super::incoming::{Decoded, Incoming};
@@ -45,6 +46,15 @@ impl Drop for Exchange {
 }
 
 impl Exchange {
+    /// Says the hints of the handler; HTTP/1.0 has none.
+    pub(super) fn poll_early_hints(&self, line: &mut Line, cx: &Context<'_>) {
+        while let Poll::Ready(headers) = self.context.poll_early_hints(cx) {
+            if !self.asks.has(Asks::HTTP10) {
+                early_hints(line.output.buffer(), &headers);
+            }
+        }
+    }
+
     /// What happens beside the handler: its body is read as it wants it, and a client that goes is noticed. `true` if
     /// there is something for the handler.
     pub(super) fn poll_beside(&mut self, line: &mut Line, cx: &mut Context<'_>) -> Result<bool, End> {

@@ -13,6 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use crate::http::exchange::decoded::check_trailers;
 use crate::http::rules::HeadRules;
 use crate::request::{BodyError, RequestContext};
+use crate::text::content_length;
 
 /// What a handler did not read of a body. While the answer is not complete it is neither read nor let go of: h2 would
 /// take all that comes, and the client could send without end.
@@ -43,7 +44,7 @@ impl RequestBody {
         expectation: Option<Arc<Expectation>>,
         rules: HeadRules,
     ) -> Self {
-        let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let length = headers.get(CONTENT_LENGTH).and_then(|length| content_length(length.as_bytes()));
         let (stream, unread) = (Some(stream), Unread::default());
         Self { stream, unread, context, length, data_ended: false, expectation, rules, fields: headers.len() }
     }
@@ -98,6 +99,7 @@ impl Body for RequestBody {
             && let Some(status) = error.status()
         {
             self.context.limits().fail(status);
+            self.context.body_refused(*error);
         }
         Poll::Ready(frame)
     }
