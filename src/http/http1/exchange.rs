@@ -160,10 +160,10 @@ impl Exchange {
     /// The handler is told of a client that goes, and dropped where there is nobody to answer.
     fn note_end(&self, line: &Line, reads: bool) -> Result<(), End> {
         match line.input.end() {
-            input::End::Cut if !reads => return Err(End::Failed(io::ErrorKind::UnexpectedEof.into())),
+            input::ClientEnd::Cut if !reads => return Err(End::Failed(io::ErrorKind::UnexpectedEof.into())),
             // The end of TLS (`close_notify`) only says that the client will not send more.
-            input::End::Said if !line.rules.secure => self.context.abort(),
-            input::End::Cut | input::End::Said | input::End::None => {}
+            input::ClientEnd::Said if !line.rules.secure => self.context.abort(),
+            input::ClientEnd::Cut | input::ClientEnd::Said | input::ClientEnd::None => {}
         }
         Ok(())
     }
