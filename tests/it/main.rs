@@ -8,7 +8,7 @@ mod answers;
 mod architecture;
 #[cfg(feature = "test-util")]
 mod axum_serve;
-#[cfg(feature = "tls")]
+#[cfg(all(feature = "encrypted-keys", feature = "pfx"))]
 mod certificates;
 mod compiler;
 #[cfg(feature = "test-util")]
@@ -26,6 +26,7 @@ mod errors;
 mod examples;
 #[cfg(feature = "test-util")]
 mod failed_bodies;
+mod features;
 #[cfg(feature = "test-util")]
 mod frames;
 #[cfg(feature = "test-util")]
