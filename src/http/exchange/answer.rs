@@ -16,6 +16,7 @@ use http_body::{Body as _, Frame, SizeHint};
 
 use crate::request::{BodyError, panic_message};
 use crate::telemetry::events;
+use crate::text::content_length;
 
 /// An answer's body that never has more or less than the Content-Length of the answer says: the
 /// client would take the difference for something else.
@@ -132,7 +133,7 @@ impl Answer {
         if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
             return Err(Broken::Unsent); // its client would wait for the answer
         }
-        let mut length = content_length(response)?;
+        let mut length = length_of(response)?;
         let exact = response.body().size_hint().exact();
         let tunnel =
             status == StatusCode::SWITCHING_PROTOCOLS || *method == Method::CONNECT && status.is_success();
@@ -216,7 +217,7 @@ fn is_ordinary(response: &Response, method: &Method) -> bool {
     response.headers().iter().all(|(name, value)| match *name {
         CONTENT_LENGTH => {
             lengths += 1;
-            lengths == 1 && parse(value) == Some(exact) && !has_leading_zero(value)
+            lengths == 1 && content_length(value.as_bytes()) == Some(exact) && !has_leading_zero(value)
         }
         TRANSFER_ENCODING => false,
         _ => true,
@@ -224,27 +225,15 @@ fn is_ordinary(response: &Response, method: &Method) -> bool {
 }
 
 /// The Content-Length of an answer, written in the one way that there is.
-fn content_length(response: &mut Response) -> Result<Option<u64>, Broken> {
+fn length_of(response: &mut Response) -> Result<Option<u64>, Broken> {
     let mut lengths = response.headers().get_all(CONTENT_LENGTH).iter();
     let Some(first) = lengths.next() else { return Ok(None) };
-    let length = parse(first).filter(|_| lengths.next().is_none()).ok_or(Broken::Unsent)?;
+    let length =
+        content_length(first.as_bytes()).filter(|_| lengths.next().is_none()).ok_or(Broken::Unsent)?;
     if has_leading_zero(first) {
         response.headers_mut().insert(CONTENT_LENGTH, length.into());
     }
     Ok(Some(length))
-}
-
-/// As Kestrel: digits, and no more than what fits into 63 bits.
-fn parse(length: &HeaderValue) -> Option<u64> {
-    let digits = length.as_bytes();
-    if digits.is_empty() {
-        return None;
-    }
-    let number = digits.iter().try_fold(0_u64, |number, digit| {
-        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
-        number.checked_mul(10)?.checked_add(digit)
-    })?;
-    i64::try_from(number).is_ok().then_some(number)
 }
 
 fn has_leading_zero(length: &HeaderValue) -> bool {

@@ -12,10 +12,11 @@ use std::ops::Range;
 use memchr::{memchr, memchr2};
 
 use super::field::{Codings, Field, parse_content_length};
-use crate::http::exchange::host;
+use crate::http::exchange::host::{is_of_absolute, of_absolute};
 use crate::http::exchange::rejection::Rejection;
 use crate::http::exchange::target::{self, Form};
 use crate::http::rules::HeadRules;
+use crate::text::host::is_valid as is_valid_host;
 use crate::text::octets::{TOKEN, is};
 
 /// How the body after a head is framed.
@@ -329,17 +330,16 @@ impl HeadParser {
         let target = &buf[self.target.clone()];
         let fits = match self.form {
             Form::Origin | Form::Asterisk => true,
-            Form::Absolute => host::is_of_absolute(value, target),
+            Form::Absolute => is_of_absolute(value, target),
             Form::Authority => value == target,
         };
         if rules.strict && value.is_empty() {
             return Err(Rejection::InvalidHostHeader);
         }
-        if fits && host::is_valid(value) {
+        if fits && (value.is_empty() || is_valid_host(value)) {
             return Ok(());
         }
-        let replaced =
-            rules.host_override && self.form == Form::Absolute && host::of_absolute(target).is_some();
+        let replaced = rules.host_override && self.form == Form::Absolute && of_absolute(target).is_some();
         self.asks.add(Asks::HOST_OVERRIDE, replaced);
         if replaced { Ok(()) } else { Err(Rejection::InvalidHostHeader) }
     }

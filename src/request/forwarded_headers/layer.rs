@@ -7,7 +7,7 @@ use std::ops::BitOr;
 use http::HeaderName;
 use tower::Layer;
 
-use super::network::Trust;
+use super::trust::Trust;
 use super::{ForwardedHeadersService, IpNetwork};
 use crate::request::AllowedHosts;
 

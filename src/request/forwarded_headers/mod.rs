@@ -66,10 +66,11 @@
 mod address;
 mod apply;
 mod layer;
-mod network;
 mod service;
+mod trust;
 mod values;
 
 pub use layer::{ForwardedHeaders, ForwardedHeadersLayer};
-pub use network::IpNetwork;
 pub use service::ForwardedHeadersService;
+
+pub use crate::text::IpNetwork;
