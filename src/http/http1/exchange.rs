@@ -12,7 +12,7 @@ use super::incoming::{Decoded, Incoming};
 use super::input;
 use super::line::{End, Line};
 use crate::http::upgrade::Upgrade;
-use crate::request::{Mark, RequestContext};
+use crate::request::{BodyError, Mark, RequestContext};
 use crate::telemetry::events;
 
 /// A request whose answer is not complete. Let go of before, it tells the handler's helpers.
@@ -109,6 +109,10 @@ impl Exchange {
             let is_read = incoming.wish() != Wish::Nothing;
             if self.is_abandoned() || line.last && !is_read {
                 return line.give_up();
+            }
+            if !is_read && incoming.is_over(&self.context) {
+                self.context.body_refused(BodyError::too_large());
+                return line.hang_up();
             }
             if is_read && incoming.held() >= line.rules.max_held {
                 return Poll::Pending; // the reader says when it has taken some
