@@ -290,6 +290,14 @@
 //!   [`MaxRequestBodySizeLayer`](request::MaxRequestBodySizeLayer), [`RequestLimits`](request::RequestLimits) and
 //!   [`Limits::max_request_body_size`] raise what the server takes.
 //!
+//! # The log
+//!
+//! Events are those of `tracing`. What a client can cause is at debug, never above, and what others have written (a
+//! client, a panic) is a field of an event, with its line ends and control characters escaped. The crate h2 has two
+//! events at warn that a client can cause: a PING acknowledged that was never sent, and a thousand faulty streams on one
+//! connection. A filter such as `info,h2=error` leaves them out. What Rust's own panic hook writes to standard error
+//! is not an event and not escaped: [`std::panic::set_hook`] replaces it.
+//!
 //! # Features
 //!
 //! | feature | default | adds |
