@@ -81,6 +81,8 @@ async fn requests<S: App>(line: &mut Line, app: &mut S, upgrades: &UpgradeLimit)
     loop {
         match exchange(line, app, upgrades, &mut kept).await {
             Ok(()) if line.is_over() => return End::Close,
+            // Who pipelines without end leaves time for others.
+            Ok(()) if !line.input.is_empty() => tokio::task::consume_budget().await,
             Ok(()) => {}
             Err(end) => return end,
         }
