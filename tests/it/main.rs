@@ -25,6 +25,7 @@ mod examples;
 #[cfg(feature = "test-util")]
 mod failed_bodies;
 #[cfg(feature = "test-util")]
+mod forwarded;
 mod frames;
 #[cfg(feature = "test-util")]
 mod grpc;
