@@ -295,9 +295,14 @@
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `tls` | on | `kestrel_rs::tls`: `Endpoint::tls`, `TlsOptions`, `Certificate`, by rustls with aws-lc-rs |
+//! | `pfx` | off | `Certificate::from_pfx_file` and `from_pfx` |
+//! | `encrypted-keys` | off | `Certificate::from_encrypted_pem_files` |
+//! | `dev-certificate` | off | `create_development_certificate`, and `Certificate::development` where there is none yet; one that is there is found without it |
+//! | `idn` | off | hosts in Unicode: in lists, in the header `Forwarded` and its like, as names of TLS |
 //! | `test-util` | off | `kestrel_rs::test`: a server in memory for your tests |
 //!
-//! A feature only adds; none changes what the rest does.
+//! What needs a feature that is off is an error that names it. A feature only adds, but for one thing: names of TLS
+//! beyond ASCII are written in Unicode with `idn`, and in punycode without it.
 
 #[cfg(doc)]
 pub mod _documentation;
@@ -333,7 +338,9 @@ pub use error::{BoxError, Error};
 pub use limits::{Http2Limits, Limits, MinDataRate};
 pub use listener::{Endpoint, KestrelListener};
 pub use protocols::Protocols;
-pub use request::{RequestAborted, RequestId, RequestTrailers, Reset, ResponseTrailers, SynchronousIo};
+pub use request::{
+    EarlyHints, RequestAborted, RequestId, RequestTrailers, Reset, ResponseTrailers, SynchronousIo,
+};
 pub use server::{HttpService, Serve, serve};
 #[cfg(feature = "tls")]
 pub use tls::{Certificate, ClientCertificates, TlsOptions};

@@ -308,10 +308,10 @@ impl fmt::Debug for ConnectionInfo {
         f.debug_struct("ConnectionInfo")
             .field("id", &self.0.id)
             .field("endpoint", &self.0.endpoint)
-            .field("local_addr", &self.0.local)
+            .field("local_addr", &self.local_addr())
             .field("remote_addr", &self.remote_addr())
             .field("closed", &self.is_closed())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -392,7 +392,7 @@ impl Endpoint {
 }
 
 #[cfg(feature = "tls")]
-const NO_TLS: &str = "an https address needs a certificate; give one with `.tls(TlsOptions::new(Certificate::from_pem_files(\"cert.pem\", \"key.pem\")?))`, or make one for development, once for this user, with `kestrel_rs::tls::create_development_certificate()`, or use http";
+const NO_TLS: &str = "an https address needs a certificate; give one with `.tls(TlsOptions::new(Certificate::from_pem_files(\"cert.pem\", \"key.pem\")?))`, or make one for development, once for this user, with `kestrel_rs::tls::create_development_certificate()` (cargo feature `dev-certificate`), or use http";
 #[cfg(not(feature = "tls"))]
 const NO_TLS: &str = "this build has no TLS; turn the cargo feature `tls` on, or use http";
 

@@ -85,8 +85,8 @@ pub use min_response_data_rate::{MinResponseDataRate, MinResponseDataRateLayer};
 pub(crate) use reset::ResetWith;
 pub use reset::{ErrorCode, Reset, ResetLayer, ResetStreams};
 pub use shared::{
-    Around, AroundFuture, BodyError, LimitError, NoTls, NotAvailable, NotServedByKestrel, OrAnswer, PathBase,
-    RequestAborted, RequestId, RequestLimits, RequestScheme,
+    Around, AroundFuture, BodyError, EarlyHints, LimitError, NoTls, NotAvailable, NotServedByKestrel,
+    OrAnswer, PathBase, RequestAborted, RequestId, RequestLimits, RequestScheme,
 };
 pub(crate) use shared::{LimitState, Mark, RequestContext, Stack};
 pub use synchronous_io::{

@@ -275,12 +275,14 @@ async fn run(
     let mut counts: Vec<(Arc<Limits>, Arc<UpgradeLimit>)> = Vec::new();
     for endpoint in endpoints {
         let known = counts.iter().find(|(limits, _)| Arc::ptr_eq(limits, &endpoint.limits));
-        let upgrades = known.map(|(_, upgrades)| Arc::clone(upgrades)).unwrap_or_else(|| {
+        let upgrades = if let Some((_, upgrades)) = known {
+            Arc::clone(upgrades)
+        } else {
             let limit = endpoint.limits.max_concurrent_upgraded_connections;
             let upgrades = Arc::new(UpgradeLimit::new(limit));
             counts.push((Arc::clone(&endpoint.limits), Arc::clone(&upgrades)));
             upgrades
-        });
+        };
         let app = pipeline::requests(app.clone(), &endpoint.limits, default_layers);
         let service = pipeline::connections(&endpoint, &app, &upgrades);
         server.accepting.start(endpoint, &service, &server.tracker, accept::tasks());

@@ -245,7 +245,7 @@ pub(crate) fn certificate_not_reloaded(error: &dyn std::fmt::Debug) {
     tracing::warn!(target: "kestrel_rs::tls", error = %Escaped(format_args!("{error:?}")), "the certificate's files changed, but cannot be used; going on with the certificate loaded before");
 }
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "dev-certificate")]
 pub(crate) fn development_certificate_created(path: &Path) {
     tracing::info!(target: "kestrel_rs::tls", path = %Escaped(path.display()), "created a development certificate for localhost; browsers warn of it until you trust it");
 }
@@ -255,6 +255,7 @@ pub(crate) fn development_certificate_unusable(path: &Path, reason: &dyn Display
     tracing::warn!(target: "kestrel_rs::tls", path = %Escaped(path.display()), reason = %Escaped(reason), "the development certificate cannot be used; `kestrel_rs::tls::create_development_certificate()` makes a new one");
 }
 
-#[cfg(all(test, feature = "tls"))]
+#[cfg(feature = "dev-certificate")]
+#[cfg(test)]
 #[path = "events_tests.rs"]
 mod tests;

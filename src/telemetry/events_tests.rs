@@ -31,7 +31,7 @@ impl About for Peer {
         &"0HNG7QK3J4T1C"
     }
 
-    fn endpoint(&self) -> &str {
+    fn endpoint(&self) -> &'static str {
         "http://localhost:5000"
     }
 }

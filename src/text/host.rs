@@ -4,8 +4,6 @@ use std::borrow::Cow;
 
 use http::header::HOST;
 use http::{HeaderMap, Uri};
-use idna::AsciiDenyList;
-use idna::uts46::{DnsLength, Hyphens, Uts46};
 
 use super::authority::without_userinfo;
 use super::lines::joined;
@@ -46,22 +44,34 @@ fn is_port(port: &[u8]) -> bool {
     }
 }
 
-/// A name as it stands in a header: punycode where it is not ASCII. `None`: no name can be written so.
+/// A name as it stands in a header: punycode where it is not ASCII. `None`: no name can be written so, or it takes the
+/// feature `idn`.
 ///
 /// With the checks that .NET's `IdnMapping` does: lengths, empty labels, hyphens at the ends of a label, control
 /// characters; every other ASCII character may stand in a name.
 pub(crate) fn to_ascii(name: &str) -> Option<Cow<'_, str>> {
     let checked = !name.is_empty() && !name.bytes().any(|octet| octet.is_ascii_control());
-    let ascii = || {
-        let name = name.as_bytes();
-        Uts46::new().to_ascii(
-            name,
-            AsciiDenyList::EMPTY,
-            Hyphens::CheckFirstLast,
-            DnsLength::VerifyAllowRootDot,
-        )
-    };
-    checked.then(ascii)?.ok()
+    checked.then(|| spell(name))?
+}
+
+#[cfg(feature = "idn")]
+fn spell(name: &str) -> Option<Cow<'_, str>> {
+    use idna::AsciiDenyList;
+    use idna::uts46::{DnsLength, Hyphens, Uts46};
+
+    let (any, hyphens, lengths) =
+        (AsciiDenyList::EMPTY, Hyphens::CheckFirstLast, DnsLength::VerifyAllowRootDot);
+    Uts46::new().to_ascii(name.as_bytes(), any, hyphens, lengths).ok()
+}
+
+/// As above for names in ASCII, but that what is behind `xn--` is not looked at.
+#[cfg(not(feature = "idn"))]
+fn spell(name: &str) -> Option<Cow<'_, str>> {
+    let labels = name.strip_suffix('.').unwrap_or(name);
+    let fits =
+        |label: &str| (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-');
+    let is_name = name.is_ascii() && labels.len() <= 253 && labels.split('.').all(fits);
+    is_name.then(|| Cow::Owned(name.to_ascii_lowercase()))
 }
 
 #[cfg(test)]
@@ -114,6 +124,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_name_in_ascii_is_checked() {
+        assert_eq!(to_ascii("*.A.example.").as_deref(), Some("*.a.example."));
+        let (label, name) = ("a".repeat(63), [&*"a.".repeat(126), "a"].concat());
+        for good in ["a b", "xn--9ca", "_", &label, &name] {
+            assert_eq!(to_ascii(good).as_deref(), Some(good));
+        }
+        let (label, name) = ("a".repeat(64), "a.".repeat(127) + "a");
+        for bad in ["", ".", "a..b", ".a", "a..", "-a", "a-.b", "a\0", &label, &name] {
+            assert_eq!(to_ascii(bad), None, "{bad:?}");
+        }
+    }
+
+    #[cfg(feature = "idn")]
     #[test]
     fn a_name_is_written_in_ascii() {
         assert_eq!(to_ascii("Bücher。Example").as_deref(), Some("xn--bcher-kva.example"));

@@ -80,6 +80,9 @@ impl std::fmt::Display for NotAName {
         write!(f, "no request can name {:?} as its host; ", self.text)?;
         match &self.meant {
             Some(meant) => write!(f, "write {meant:?}"),
+            None if !self.text.is_ascii() && cfg!(not(feature = "idn")) => {
+                f.write_str("names in Unicode take the cargo feature `idn`; turn it on, or write punycode (xn--)")
+            }
             None if self.entries == Entries::Patterns && self.text.contains('*') => {
                 f.write_str("a `*` stands before a dot, for all that is below a name: \"*.example.com\"")
             }
@@ -108,6 +111,7 @@ fn meant(text: &str, entries: Entries) -> Option<String> {
 mod tests {
     use super::*;
 
+    #[cfg(feature = "idn")]
     #[test]
     fn only_what_the_grammar_takes_has_a_name() {
         for (host, name) in [
@@ -133,6 +137,7 @@ mod tests {
         assert_eq!(of_any_script("bücher.example:x".as_bytes()), None);
     }
 
+    #[cfg(feature = "idn")]
     #[test]
     fn an_entry_that_no_host_is_says_what_to_write() {
         assert_eq!(of_entry("bücher.example").unwrap(), "xn--bcher-kva.example");

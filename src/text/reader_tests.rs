@@ -1,5 +1,7 @@
 //! What holds for every reader, whatever it is given: for the fuzz target `text`, and for some octets here.
 
+#![allow(clippy::unwrap_used, reason = "what does not hold is to panic")]
+
 use http::{HeaderMap, HeaderValue, Uri};
 
 use super::{IpNetwork, authority, content_length, decimal, host, host_name, inet_aton, ip, list, percent};

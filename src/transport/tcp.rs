@@ -229,7 +229,7 @@ mod tests {
 
     #[tokio::test]
     async fn accepted_streams_inherit_the_options() {
-        let on = SocketOptions::default().keepalive(std::time::Duration::from_mins(1));
+        let on = SocketOptions::default().keepalive(std::time::Duration::from_secs(60));
         for (options, expected) in [(on, true), (SocketOptions::default().without_nodelay(), false)] {
             let socket = TcpSocket::bind("127.0.0.1:0".parse().unwrap(), &options).unwrap();
             let address = socket.local_addr();

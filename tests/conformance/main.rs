@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! tests/reference/http1/probes.json ---- probes: octets to the reference application on a port
+//! tests/reference/http2/*.json -------- http2:  frames to the reference application, by h2probe.py
 //! tests/reference/facts/*.json      -+-- facts:  requests to a server in memory, what its handler saw
 //!                                    |-- limits: defaults, what is refused, what starts
 //!                                    `-- request_features, bad_requests: a recorded `client` and the
@@ -40,6 +41,7 @@ mod handler;
 mod host_filtering;
 mod hsts;
 mod http;
+mod http2;
 #[cfg(feature = "test-util")]
 mod https_redirection;
 #[cfg(feature = "tls")]

@@ -239,7 +239,7 @@ impl Target {
         let (port, short_port) = free_ports();
         let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let target = Self { default: local(port), short: local(short_port), elsewhere: Elsewhere::No };
-        let server = Server::start(port, short_port);
+        let server = Server::start(&[port, short_port]);
         for address in [target.default, target.short] {
             server.wait_until_it_answers(address).await;
         }
@@ -248,13 +248,14 @@ impl Target {
 }
 
 /// The example `reference`, a process of its own; killed when dropped.
-struct Server(Child);
+pub(crate) struct Server(Child);
 
 impl Server {
-    fn start(port: u16, short_port: u16) -> Self {
+    /// On these ports, in the order that it takes them.
+    pub(crate) fn start(ports: &[u16]) -> Self {
         let program = Self::program();
         let child = Command::new(&program)
-            .args([port.to_string(), short_port.to_string()])
+            .args(ports.iter().map(u16::to_string))
             .stdin(Stdio::null())
             .spawn()
             .unwrap_or_else(|error| {
@@ -271,7 +272,7 @@ impl Server {
         profile.join("examples").join("reference").with_extension(std::env::consts::EXE_EXTENSION)
     }
 
-    async fn wait_until_it_answers(&self, address: SocketAddr) {
+    pub(crate) async fn wait_until_it_answers(&self, address: SocketAddr) {
         for _ in 0..100 {
             if TcpStream::connect(address).await.is_ok() {
                 return;
@@ -290,7 +291,7 @@ impl Drop for Server {
 }
 
 /// Two ports that are free now, with the one 100 above each, which the application takes too.
-fn free_ports() -> (u16, u16) {
+pub(crate) fn free_ports() -> (u16, u16) {
     let is_free = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
     let mut found = std::iter::repeat_with(|| {
         let any = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr());
@@ -311,7 +312,7 @@ fn text(value: &Value) -> &str {
 }
 
 /// A probe that takes longer hangs.
-const LONGEST: Duration = Duration::from_mins(1);
+const LONGEST: Duration = Duration::from_secs(60);
 /// Most of a run is waiting for silence: so many at once take 10 s together.
 const AT_A_TIME: usize = 32;
 /// The shortest wait for octets.

@@ -137,7 +137,7 @@ async fn a_browser_talks_over_a_websocket() {
     command.args(arguments).arg(format!("--user-data-dir={}", folder.display()));
     command.arg(format!("http://{}/", server.address)).stderr(Stdio::null());
     let mut browser = command.kill_on_drop(true).spawn().unwrap();
-    let text = tokio::time::timeout(Duration::from_mins(1), gets.recv()).await;
+    let text = tokio::time::timeout(Duration::from_secs(60), gets.recv()).await;
     browser.kill().await.unwrap();
     let _ = std::fs::remove_dir_all(&folder);
     assert_eq!(text.unwrap().as_deref(), Some("hello"));

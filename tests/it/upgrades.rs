@@ -156,7 +156,7 @@ async fn a_tunnel_of_http2_counts_to_the_limit_and_is_told_of_the_end() {
     let (first, _outgoing) = client.send_request(connect(), false).unwrap();
     let mut first = first.await.unwrap();
     assert_eq!(first.status(), 200);
-    let (second, _outgoing) = client.send_request(connect(), false).unwrap();
+    let (second, outgoing) = client.send_request(connect(), false).unwrap();
     assert_eq!(second.await.unwrap().status(), 500);
     let mut other = server.connect().await.unwrap();
     assert_eq!(exchange(&mut other, UPGRADE).await.status, 500);
@@ -164,7 +164,7 @@ async fn a_tunnel_of_http2_counts_to_the_limit_and_is_told_of_the_end() {
     server.stop();
     assert_eq!(first.body_mut().data().await.unwrap().unwrap(), "goodbye");
     drop(first);
-    drop((_outgoing, client, other));
+    drop((outgoing, client, other));
     soon(server.stopped()).await;
 }
 

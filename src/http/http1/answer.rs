@@ -193,6 +193,15 @@ fn list<'a>(out: &mut Vec<u8>, options: impl Iterator<Item = &'a [u8]>) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// A 103 in front of the answer (RFC 8297).
+pub(super) fn early_hints(out: &mut Vec<u8>, headers: &HeaderMap) {
+    out.extend_from_slice(b"HTTP/1.1 103 Early Hints\r\n");
+    for (name, value) in headers {
+        line(out, name.as_str().as_bytes(), value.as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
 /// Adds the line before a chunk's data.
 pub(super) fn chunk_size(out: &mut Vec<u8>, size: usize) {
     _ = write!(out, "{size:X}\r\n"); // a Vec takes it

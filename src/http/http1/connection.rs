@@ -164,9 +164,10 @@ async fn answered<S: App>(
 ) -> Result<Response<Answer>, End> {
     line.wait(At::Exchange, |line, cx| {
         loop {
-            if let Some(call) = call.as_mut().as_pin_mut()
-                && let Poll::Ready(Ok(response)) = call.poll(cx)
-            {
+            let called = call.as_mut().as_pin_mut().map_or(Poll::Pending, |call| call.poll(cx));
+            exchange.poll_early_hints(line, cx);
+            if let Poll::Ready(Ok(response)) = called {
+                exchange.context.end_early_hints();
                 return Poll::Ready(Ok(Answer::prepare(response, &exchange.method, cx)));
             }
             if !poll_meanwhile(line, exchange, cx)? {

@@ -5,13 +5,14 @@ use std::task::{Context, Poll, ready};
 
 use http::Method;
 
+use super::answer::early_hints;
 use super::body::Wish;
 use super::head::Asks;
 use super::incoming::{Decoded, Incoming};
 use super::input;
 use super::line::{End, Line};
 use crate::http::upgrade::Upgrade;
-use crate::request::{Mark, RequestContext};
+use crate::request::{BodyError, Mark, RequestContext};
 use crate::telemetry::events;
 
 /// A request whose answer is not complete. Let go of before, it tells the handler's helpers.
@@ -45,6 +46,15 @@ impl Drop for Exchange {
 }
 
 impl Exchange {
+    /// Says the hints of the handler; HTTP/1.0 has none.
+    pub(super) fn poll_early_hints(&self, line: &mut Line, cx: &Context<'_>) {
+        while let Poll::Ready(headers) = self.context.poll_early_hints(cx) {
+            if !self.asks.has(Asks::HTTP10) {
+                early_hints(line.output.buffer(), &headers);
+            }
+        }
+    }
+
     /// What happens beside the handler: its body is read as it wants it, and a client that goes is noticed. `true` if
     /// there is something for the handler.
     pub(super) fn poll_beside(&mut self, line: &mut Line, cx: &mut Context<'_>) -> Result<bool, End> {
@@ -100,6 +110,10 @@ impl Exchange {
             if self.is_abandoned() || line.last && !is_read {
                 return line.give_up();
             }
+            if !is_read && incoming.is_over(&self.context) {
+                self.context.body_refused(BodyError::too_large());
+                return line.hang_up();
+            }
             if is_read && incoming.held() >= line.rules.max_held {
                 return Poll::Pending; // the reader says when it has taken some
             }
@@ -150,10 +164,10 @@ impl Exchange {
     /// The handler is told of a client that goes, and dropped where there is nobody to answer.
     fn note_end(&self, line: &Line, reads: bool) -> Result<(), End> {
         match line.input.end() {
-            input::End::Cut if !reads => return Err(End::Failed(io::ErrorKind::UnexpectedEof.into())),
+            input::ClientEnd::Cut if !reads => return Err(End::Failed(io::ErrorKind::UnexpectedEof.into())),
             // The end of TLS (`close_notify`) only says that the client will not send more.
-            input::End::Said if !line.rules.secure => self.context.abort(),
-            input::End::Cut | input::End::Said | input::End::None => {}
+            input::ClientEnd::Said if !line.rules.secure => self.context.abort(),
+            input::ClientEnd::Cut | input::ClientEnd::Said | input::ClientEnd::None => {}
         }
         Ok(())
     }

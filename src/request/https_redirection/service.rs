@@ -111,6 +111,7 @@ mod tests {
         response
     }
 
+    #[cfg(feature = "idn")]
     #[tokio::test]
     async fn goes_to_the_same_target() {
         let layer = HttpsRedirectionLayer::new().https_port(443).unwrap();

@@ -72,7 +72,7 @@ impl TimedRequestBody {
 /// How long reads may have waited, once so many octets have come.
 fn patience(rate: MinDataRate, octets: u64) -> Duration {
     // A year is as good as for ever, and cannot overflow a deadline.
-    const YEAR: Duration = Duration::from_hours(365 * 24);
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
     rate.time_for(octets).max(rate.grace_period()).min(YEAR)
 }
 
@@ -153,7 +153,7 @@ mod tests {
             let mut octets = 0;
             while let Some(frame) = body.frame().await {
                 octets += frame.unwrap().into_data().unwrap().len();
-                tokio::time::sleep(Duration::from_mins(1)).await;
+                tokio::time::sleep(Duration::from_secs(60)).await;
             }
             octets.to_string()
         };

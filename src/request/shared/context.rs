@@ -3,13 +3,14 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
-use http::{Extensions, StatusCode};
+use http::{Extensions, HeaderMap, StatusCode};
 
 use super::BodyError;
-use super::state::{LimitState, ResetState, SynchronousIoState, TrailersState};
+use super::state::{EarlyHintsState, LimitState, ResetState, SynchronousIoState, TrailersState};
 use crate::connection::{ConnectionId, ConnectionInfo, Event, TlsInfo};
 use crate::telemetry::events;
 
@@ -27,6 +28,7 @@ struct RequestState {
     reset: ResetState,
     trailers: TrailersState,
     synchronous_io: SynchronousIoState,
+    early_hints: EarlyHintsState,
 }
 
 struct Served {
@@ -85,6 +87,21 @@ impl RequestContext {
 
     pub(in crate::request) fn synchronous_io(&self) -> &SynchronousIoState {
         &self.0.synchronous_io
+    }
+
+    pub(in crate::request) fn early_hints(&self) -> &EarlyHintsState {
+        &self.0.early_hints
+    }
+
+    /// The headers of the next 103 that the handler wants to be sent; to be asked whenever the handler has been at work.
+    #[inline]
+    pub(crate) fn poll_early_hints(&self, cx: &Context<'_>) -> Poll<HeaderMap> {
+        self.0.early_hints.poll(cx)
+    }
+
+    /// No more is sent before the answer.
+    pub(crate) fn end_early_hints(&self) {
+        self.0.early_hints.end();
     }
 
     /// The body is refused, or will not be read, for a limit or its framing.

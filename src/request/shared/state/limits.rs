@@ -67,7 +67,7 @@ impl LimitState {
     }
 
     /// Whether a body of `octets`, its framing so far added, is over the limit.
-    pub(in crate::request) fn is_over(&self, octets: u64) -> bool {
+    pub(crate) fn is_over(&self, octets: u64) -> bool {
         let framing = self.framing.as_ref().map_or(0, |framing| framing.load(Relaxed));
         octets.saturating_add(framing) > self.max_size.load(Relaxed)
     }
