@@ -119,7 +119,7 @@ impl Rules {
 }
 
 impl HeadRules {
-    #[cfg(any(test, fuzzing))]
+    #[cfg(test)]
     pub(crate) fn new(limits: &Limits) -> Self {
         Rules::new(limits, Protocols::HTTP1).head
     }

@@ -37,7 +37,8 @@ pub(super) struct Line {
     pub(super) unread: bool,
     /// How much of that is thrown away, so that the client can read our last words.
     discards: u64,
-    before: Option<RequestContext>,
+    /// The last request, if it had a body: who has that may find it too large yet.
+    pub(super) before: Option<RequestContext>,
     clock: Clock,
     waker: Waker,
 }
@@ -193,11 +194,6 @@ impl Line {
     pub(super) fn hang_up(&mut self) -> Poll<Result<(), End>> {
         self.discards = ON_ITS_WAY;
         self.give_up()
-    }
-
-    /// A request with a body is answered, and who has the body may find it too large yet.
-    pub(super) fn keep(&mut self, request: &RequestContext) {
-        self.before = Some(request.clone());
     }
 
     /// Waits, wherever a connection waits: for what `poll` gives, for as long as it may, and while nobody wants the
