@@ -212,6 +212,8 @@ async fn write_head(
     room(line, 0, exchange).await?;
     line.output.set_rate(exchange.context.limits().response_rate());
     exchange.begun = true;
+    // Nothing can follow a body that has failed.
+    line.last |= exchange.context.limits().has(Mark::Abandoned);
     let (mut parts, answer) = response.into_parts();
     let fate = match accepted {
         Some(_) => Fate::Tunnel,
