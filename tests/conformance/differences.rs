@@ -53,7 +53,6 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
     row(PROBES, "response.trailers",                              1, "beyond Kestrel: trailers on HTTP/1.1 for whoever asks by `TE: trailers`"),
     row(PROBES, "content-length.over-limit-ignored",               1, "announced-close").how(r#"recorded 200 *"ignored", closed, here 200 {"connection": ["close"], *"ignored", closed"#),
     row(PROBES, "request-line.connect-path",                       1, "axum names HEAD too where there is a GET").how(r#"*here 405 {"allow": ["GET,HEAD"], *open"#),
-    row(PROBES, "timeout.hosts-*",                                 2, "a refused host gets no page").how(r#"recorded 400 *"text/html"]}, open, here 400 {"content-length": ["0"]}, open"#),
     row(PROBES, "request-line.fragment",                           1, "fragment-in-target"),
     row(PROBES, "headers.bad-name-char",                           1, "field-name-token"),
     row(PROBES, "headers.ctl-in-value",                            1, "field-value-control"),
