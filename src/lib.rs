@@ -290,6 +290,14 @@
 //!   [`MaxRequestBodySizeLayer`](request::MaxRequestBodySizeLayer), [`RequestLimits`](request::RequestLimits) and
 //!   [`Limits::max_request_body_size`] raise what the server takes.
 //!
+//! # The log
+//!
+//! Events are those of `tracing`. What a client can cause is at debug, never above, and what others have written (a
+//! client, a panic) is a field of an event, with its line ends and control characters escaped. The crate h2 has two
+//! events at warn that a client can cause: a PING acknowledged that was never sent, and a thousand faulty streams on one
+//! connection. A filter such as `info,h2=error` leaves them out. What Rust's own panic hook writes to standard error
+//! is not an event and not escaped: [`std::panic::set_hook`] replaces it.
+//!
 //! # Features
 //!
 //! | feature | default | adds |
@@ -352,19 +360,25 @@ pub use server::{AxumListener, AxumStream};
 #[doc(hidden)]
 #[allow(missing_docs, reason = "for the fuzz targets alone")]
 pub mod fuzzing {
-    use crate::http::http1::hyper_tests;
-    use crate::http::rules::HeadRules;
-    use crate::limits::{Http1Parsing, Limits};
+    use crate::http::http1::engine_tests;
 
     /// Panics where a reader of `text` does not hold what it promises.
     pub fn hold_readers(octets: &[u8]) {
         crate::text::reader_tests::hold(octets);
     }
 
-    /// How the engine and hyper disagree about `octets`, if they do.
-    pub async fn agrees_with_hyper(octets: &[u8], strict: bool) -> Result<usize, String> {
-        let parsing = if strict { Http1Parsing::Strict } else { Http1Parsing::Compatible };
-        let rules = HeadRules::new(&Limits::default().http1_parsing(parsing));
-        hyper_tests::agrees_with_hyper(octets, &rules).await
+    /// How the engine and hyper disagree about what a client sends, if they do.
+    pub async fn http1_engine(input: &[u8]) -> Result<(), String> {
+        engine_tests::engine_agrees_with_hyper(input).await.map(|_| ())
+    }
+
+    /// How answers differ when their requests are cut otherwise, if they do.
+    pub async fn http1_pieces(input: &[u8]) -> Result<(), String> {
+        engine_tests::answers_do_not_depend_on_pieces(input).await
+    }
+
+    /// What hyper's client does not read back of answers, if there is something.
+    pub async fn http1_answers(input: &[u8]) -> Result<(), String> {
+        engine_tests::answers_are_read_back(input).await
     }
 }

@@ -1,4 +1,5 @@
-//! What the engine takes, hyper takes and frames alike. The first octet chooses the rules.
+//! What the engine shows the app is what hyper would, whatever the client sends and the handler does with it. The first two
+//! octets choose rules, behaviour and pieces.
 
 #![no_main]
 
@@ -8,15 +9,13 @@ use libfuzzer_sys::fuzz_target;
 use tokio::runtime::{Builder, Runtime};
 
 thread_local! {
-    static RUNTIME: RefCell<Runtime> = RefCell::new(Builder::new_current_thread().enable_all().build().unwrap());
+    static RUNTIME: RefCell<Runtime> =
+        RefCell::new(Builder::new_current_thread().enable_all().start_paused(true).build().unwrap());
 }
 
 fuzz_target!(|input: &[u8]| {
-    let Some((&choice, octets)) = input.split_first() else { return };
     RUNTIME.with_borrow(|runtime| {
-        if let Err(difference) =
-            runtime.block_on(kestrel_rs::fuzzing::agrees_with_hyper(octets, choice & 1 == 1))
-        {
+        if let Err(difference) = runtime.block_on(kestrel_rs::fuzzing::http1_engine(input)) {
             panic!("{difference}");
         }
     });

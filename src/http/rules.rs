@@ -19,6 +19,8 @@ pub(crate) struct Rules {
     pub(crate) read_ahead: usize,
     /// How much of a body is held for a reader who does not take it.
     pub(crate) max_held: usize,
+    /// How much is thrown away of what comes behind the last words of a connection.
+    pub(crate) max_discarded: u64,
     /// How much of an answer is gathered.
     pub(crate) max_gathered: usize,
     pub(crate) http2_limits: Http2Limits,
@@ -66,7 +68,7 @@ impl Rules {
             max_request_line_size,
             max_request_headers_total_size,
             max_request_header_count,
-            max_request_body_size: _, // a layer of the request, as is the rate of its body
+            max_request_body_size, // else a layer of the request, as is the rate of its body
             max_request_buffer_size,
             max_response_buffer_size,
             keep_alive_timeout,
@@ -107,6 +109,7 @@ impl Rules {
             min_response_data_rate: *min_response_data_rate,
             read_ahead: READ_AHEAD.min(buffer),
             max_held: buffer,
+            max_discarded: max_request_body_size.unwrap_or(u64::MAX),
             max_gathered: max_response_buffer_size.unwrap_or(usize::MAX),
             http2_limits: http2.clone(),
             server: server_header.then_some("kestrel-rs"),
@@ -116,7 +119,7 @@ impl Rules {
 }
 
 impl HeadRules {
-    #[cfg(any(test, fuzzing))]
+    #[cfg(test)]
     pub(crate) fn new(limits: &Limits) -> Self {
         Rules::new(limits, Protocols::HTTP1).head
     }

@@ -235,7 +235,8 @@ impl Limits {
     }
 
     /// The largest request body in bytes, the framing of chunks included; default 30,000,000;
-    /// `None` is unlimited. Over it: 413, then the connection closes; on HTTP/2 the stream.
+    /// `None` is unlimited. Over it: 413, then the connection closes; on HTTP/2 the stream. A body
+    /// that nobody reads is thrown away no further than this, for 5 seconds at most.
     pub fn max_request_body_size(mut self, bytes: impl Into<Option<u64>>) -> Self {
         self.max_request_body_size = bytes.into();
         self

@@ -6,8 +6,8 @@ use http::header::{Entry, SERVER};
 use http::{HeaderValue, Request};
 use tower::Layer;
 
-use super::RequestContext;
 use super::shared::around::{Around, Step};
+use super::{Mark, RequestContext};
 
 /// Adds a `Server` header to answers that have none.
 ///
@@ -62,8 +62,10 @@ impl Step for DefaultHeadersLayer {
     }
 
     #[inline]
-    fn leave(server: HeaderValue, _: &RequestContext, response: &mut Response) {
-        if let Entry::Vacant(entry) = response.headers_mut().entry(SERVER) {
+    fn leave(server: HeaderValue, context: &RequestContext, response: &mut Response) {
+        if context.limits().has(Mark::WritesServer) {
+            context.limits().mark(Mark::Server);
+        } else if let Entry::Vacant(entry) = response.headers_mut().entry(SERVER) {
             entry.insert(server);
         }
     }

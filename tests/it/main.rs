@@ -69,4 +69,6 @@ mod tls;
 #[cfg(feature = "test-util")]
 mod trailers;
 #[cfg(feature = "test-util")]
+mod unread_bodies;
+#[cfg(feature = "test-util")]
 mod upgrades;

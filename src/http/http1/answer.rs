@@ -4,11 +4,12 @@ use std::io::Write as _;
 
 use http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
-    DATE, HOST, MAX_FORWARDS, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING,
+    DATE, HOST, MAX_FORWARDS, SERVER, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING,
 };
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use hyper::ext::ReasonPhrase;
+use tokio::time::Instant;
 
 use super::head::Asks;
 use crate::text::date;
@@ -22,6 +23,9 @@ pub(super) struct AnswerHead<'a> {
     pub(super) length: Option<u64>,
     /// What becomes of the connection, as far as it is not the answer that decides.
     pub(super) fate: Fate,
+    /// A `Server` line is to be there.
+    pub(super) names_server: bool,
+    pub(super) now: Instant,
 }
 
 /// What becomes of a connection behind an answer.
@@ -69,7 +73,7 @@ impl AnswerHead<'_> {
     pub(super) fn write(&self, out: &mut Vec<u8>) -> (Framing, bool) {
         self.write_status(out);
         let mut length = None;
-        let (mut coded, mut dated, mut trailers) = (false, false, false);
+        let (mut coded, mut dated, mut trailers, mut served) = (false, false, false, !self.names_server);
         let mut options = Options::default();
         for (name, value) in &self.parts.headers {
             match *name {
@@ -78,6 +82,7 @@ impl AnswerHead<'_> {
                 TRANSFER_ENCODING => coded = true,
                 DATE => dated = true,
                 TRAILER => trailers = true,
+                SERVER => served = true,
                 CONNECTION => {
                     options.take(value.as_bytes());
                     continue;
@@ -101,9 +106,12 @@ impl AnswerHead<'_> {
                 Framing::Chunked(self.allowed_trailers(trailers))
             }
         };
+        if !served {
+            out.extend_from_slice(b"server: kestrel-rs\r\n");
+        }
         let closes = self.write_connection(out, &options, framing == Framing::Close);
         if !dated {
-            line(out, b"date", date::now().as_bytes());
+            date::at(self.now, |date| line(out, b"date", date));
         }
         out.extend_from_slice(b"\r\n");
         (framing, closes)

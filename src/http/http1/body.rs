@@ -16,17 +16,17 @@ use http_body::{Frame, SizeHint};
 use crate::request::{BodyError, Mark, RequestContext};
 
 /// Between the task of a connection and the reader of a body.
-pub(super) struct BodyPipe(Mutex<State>);
+pub(super) struct BodyPipe(Mutex<PipeState>);
 
-struct State {
+struct PipeState {
     data: VecDeque<Bytes>,
-    end: End,
+    end: PipeEnd,
     reader: Reader,
     connection: Waker,
 }
 
 /// What comes behind the data.
-enum End {
+enum PipeEnd {
     /// More data.
     Open,
     Trailers(HeaderMap),
@@ -54,7 +54,7 @@ pub(super) enum Wish {
 
 impl BodyPipe {
     pub(super) fn new(connection: Waker) -> Arc<Self> {
-        let state = State { data: VecDeque::new(), end: End::Open, reader: Reader::Busy, connection };
+        let state = PipeState { data: VecDeque::new(), end: PipeEnd::Open, reader: Reader::Busy, connection };
         Arc::new(Self(Mutex::new(state)))
     }
 
@@ -83,32 +83,32 @@ impl BodyPipe {
     /// The body is whole.
     pub(super) fn end(&self, trailers: Option<HeaderMap>, cx: &Context<'_>) {
         let mut state = self.lock();
-        state.end = trailers.map_or(End::Whole, End::Trailers);
+        state.end = trailers.map_or(PipeEnd::Whole, PipeEnd::Trailers);
         state.wake_reader(cx);
     }
 
     /// Nothing more of the body comes.
     pub(super) fn fail(&self, fault: BodyError, cx: &Context<'_>) {
         let mut state = self.lock();
-        state.end = End::Fault(fault);
+        state.end = PipeEnd::Fault(fault);
         state.wake_reader(cx);
     }
 
     /// Nobody decodes any more: what is not whole breaks off.
     pub(super) fn cut(&self) {
         let mut state = self.lock();
-        if matches!(state.end, End::Open) {
-            state.end = End::Fault(BodyError::incomplete());
+        if matches!(state.end, PipeEnd::Open) {
+            state.end = PipeEnd::Fault(BodyError::incomplete());
             state.wake_reader(&Context::from_waker(Waker::noop()));
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, PipeState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl PipeState {
     fn wake_reader(&mut self, cx: &Context<'_>) {
         if let Reader::Waits(waker) = &self.reader {
             if !waker.will_wake(cx.waker()) {
@@ -119,7 +119,7 @@ impl State {
     }
 
     fn is_whole_and_taken(&self) -> bool {
-        self.data.is_empty() && matches!(self.end, End::Whole)
+        self.data.is_empty() && matches!(self.end, PipeEnd::Whole)
     }
 }
 
@@ -159,12 +159,12 @@ impl RequestBody {
         if let Some(data) = state.data.pop_front() {
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
-        match mem::replace(&mut state.end, End::Whole) {
-            End::Whole => Poll::Ready(None),
-            End::Trailers(trailers) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
-            End::Fault(fault) => Poll::Ready(Some(Err(fault))),
-            End::Open => {
-                state.end = End::Open;
+        match mem::replace(&mut state.end, PipeEnd::Whole) {
+            PipeEnd::Whole => Poll::Ready(None),
+            PipeEnd::Trailers(trailers) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
+            PipeEnd::Fault(fault) => Poll::Ready(Some(Err(fault))),
+            PipeEnd::Open => {
+                state.end = PipeEnd::Open;
                 state.reader = Reader::Waits(cx.waker().clone());
                 if !state.connection.will_wake(cx.waker()) {
                     state.connection.wake_by_ref();
@@ -226,7 +226,7 @@ impl Drop for RequestBody {
         let mut state = pipe.lock();
         state.reader = Reader::Gone;
         let data = mem::take(&mut state.data);
-        if matches!(state.end, End::Open) {
+        if matches!(state.end, PipeEnd::Open) {
             state.connection.wake_by_ref();
         }
         drop(state);

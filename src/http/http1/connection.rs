@@ -70,12 +70,14 @@ struct Kept {
     headers: HeaderMap,
     /// What every request has.
     extensions: Extensions,
+    /// Of the last request.
+    context: Option<RequestContext>,
 }
 
 /// Serves requests while there are some.
 async fn requests<S: App>(line: &mut Line, app: &mut S, upgrades: &UpgradeLimit) -> End {
     let (parser, headers, extensions) = (HeadParser::default(), HeaderMap::new(), extensions(&line.info));
-    let mut kept = Kept { parser, headers, extensions };
+    let mut kept = Kept { parser, headers, extensions, context: None };
     loop {
         match exchange(line, app, upgrades, &mut kept).await {
             Ok(()) if line.is_over() => return End::Close,
@@ -115,8 +117,9 @@ async fn exchange<S: App>(
         .await?;
     }
     if head.body != BodyLength::None {
-        line.keep(&exchange.context);
+        line.before = Some(exchange.context.clone());
     }
+    kept.context = Some(exchange.context.clone());
     Ok(())
 }
 
@@ -126,7 +129,12 @@ fn begin(line: &mut Line, head: &Head, kept: &mut Kept) -> Result<(Exchange, Req
     line.number += 1;
     let counter = incoming::counter(head);
     let limits = LimitState::served(line.rules.min_response_data_rate, counter.clone());
-    let context = RequestContext::new(line.info.clone(), line.number, limits);
+    limits.mark(Mark::WritesServer);
+    line.before = None;
+    let context = match kept.context.take() {
+        Some(context) => context.next(&line.info, line.number, limits),
+        None => RequestContext::new(line.info.clone(), line.number, limits),
+    };
     let headers = std::mem::take(&mut kept.headers);
     let mut request = request::build(head, &octets, kept.parser.fields(), headers, Body::empty())?;
     let own = std::mem::replace(request.extensions_mut(), kept.extensions.clone());
@@ -209,7 +217,9 @@ async fn write_head(
         }
         _ => None,
     };
-    room(line, 0, exchange).await?;
+    if !line.output.has_room(0) {
+        room(line, 0, exchange).await?;
+    }
     line.output.set_rate(exchange.context.limits().response_rate());
     exchange.begun = true;
     // Nothing follows a body that has failed. An answer that is about it says so; one of a handler that answers otherwise
@@ -222,7 +232,9 @@ async fn write_head(
         None => Fate::KeepAlive,
     };
     let (method, asks, length) = (&exchange.method, exchange.asks, answer.size_hint().exact());
-    let head = AnswerHead { parts: &parts, method, asks, length, fate };
+    let names_server = exchange.context.limits().has(Mark::Server);
+    let now = line.output.now();
+    let head = AnswerHead { parts: &parts, method, asks, length, fate, names_server, now };
     let (framing, closes) = head.write(line.output.buffer());
     line.last |= closes;
     parts.headers.clear();
@@ -305,7 +317,7 @@ async fn write_data(
 ) -> Result<(), End> {
     let chunked = matches!(framing, Framing::Chunked(_));
     let gathers = line.output.gathers(data.len());
-    if gathers {
+    if gathers && !line.output.has_room(data.len()) {
         room(line, data.len(), exchange).await?;
     }
     if chunked {
@@ -331,9 +343,6 @@ async fn write_data(
 
 /// Waits until so many octets may be gathered.
 async fn room(line: &mut Line, octets: usize, exchange: &mut Exchange) -> Result<(), End> {
-    if line.output.has_room(octets) {
-        return Ok(());
-    }
     line.wait(At::Exchange, |line, cx| {
         if let Poll::Ready(written) = line.poll_write(cx) {
             written?;

@@ -12,7 +12,7 @@ use super::incoming::{Decoded, Incoming};
 use super::input;
 use super::line::{End, Line};
 use crate::http::upgrade::Upgrade;
-use crate::request::{Mark, RequestContext};
+use crate::request::{BodyError, Mark, RequestContext};
 use crate::telemetry::events;
 
 /// A request whose answer is not complete. Let go of before, it tells the handler's helpers.
@@ -110,6 +110,10 @@ impl Exchange {
             if self.is_abandoned() || line.last && !is_read {
                 return line.give_up();
             }
+            if !is_read && incoming.is_over(&self.context) {
+                self.context.body_refused(BodyError::too_large());
+                return line.hang_up();
+            }
             if is_read && incoming.held() >= line.rules.max_held {
                 return Poll::Pending; // the reader says when it has taken some
             }
@@ -160,10 +164,10 @@ impl Exchange {
     /// The handler is told of a client that goes, and dropped where there is nobody to answer.
     fn note_end(&self, line: &Line, reads: bool) -> Result<(), End> {
         match line.input.end() {
-            input::End::Cut if !reads => return Err(End::Failed(io::ErrorKind::UnexpectedEof.into())),
+            input::ClientEnd::Cut if !reads => return Err(End::Failed(io::ErrorKind::UnexpectedEof.into())),
             // The end of TLS (`close_notify`) only says that the client will not send more.
-            input::End::Said if !line.rules.secure => self.context.abort(),
-            input::End::Cut | input::End::Said | input::End::None => {}
+            input::ClientEnd::Said if !line.rules.secure => self.context.abort(),
+            input::ClientEnd::Cut | input::ClientEnd::Said | input::ClientEnd::None => {}
         }
         Ok(())
     }

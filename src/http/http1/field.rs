@@ -1,5 +1,7 @@
 //! One header line, and the values that decide about framing.
 
+use std::ops::Range;
+
 use memchr::memchr;
 
 use crate::http::exchange::rejection::Rejection;
@@ -16,6 +18,15 @@ pub(super) struct Field<'a> {
     /// Without white space on both sides.
     pub(super) value: &'a [u8],
     pub(super) value_at: usize,
+}
+
+/// Where a header line stands in its head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FieldAt {
+    pub(super) name: Range<usize>,
+    pub(super) value: Range<usize>,
+    /// Its line stood in its place before.
+    pub(super) known: bool,
 }
 
 impl<'a> Field<'a> {

@@ -11,7 +11,8 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr2};
 
-use super::field::{Codings, Field, parse_content_length};
+use super::field::{Codings, Field, FieldAt, parse_content_length};
+use super::memo::Memo;
 use crate::http::exchange::host::{is_of_absolute, of_absolute};
 use crate::http::exchange::rejection::Rejection;
 use crate::http::exchange::target::{self, Form};
@@ -89,13 +90,6 @@ pub(crate) struct Head {
     pub(crate) header_octets: usize,
 }
 
-/// Where a header line stands in its head.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct FieldAt {
-    pub(crate) name: Range<usize>,
-    pub(crate) value: Range<usize>,
-}
-
 /// Reads one head, in as many pieces as it comes.
 #[derive(Debug, Default)]
 pub(crate) struct HeadParser {
@@ -112,6 +106,7 @@ pub(crate) struct HeadParser {
     /// POST or PUT: on HTTP/1.0 these need a length.
     needs_length: bool,
     fields: Vec<FieldAt>,
+    memo: Memo,
     host: Option<Range<usize>>,
     content_length: Option<(u64, Range<usize>)>,
     codings: Codings,
@@ -120,9 +115,9 @@ pub(crate) struct HeadParser {
 impl HeadParser {
     /// Begins anew, for the next head.
     pub(crate) fn reset(&mut self) {
-        let mut fields = std::mem::take(&mut self.fields);
+        let (mut fields, memo) = (std::mem::take(&mut self.fields), std::mem::take(&mut self.memo));
         fields.clear();
-        *self = Self { fields, ..Self::default() };
+        *self = Self { fields, memo, ..Self::default() };
     }
 
     /// No octet of the head has been seen.
@@ -130,9 +125,9 @@ impl HeadParser {
         self.scanned == 0
     }
 
-    /// The header lines of a head that is whole.
-    pub(crate) fn fields(&self) -> &[FieldAt] {
-        &self.fields
+    /// The header lines of a head that is whole, and what is kept of them for the next.
+    pub(super) fn fields(&mut self) -> (&[FieldAt], &mut Memo) {
+        (&self.fields, &mut self.memo)
     }
 
     /// `buf`: all octets of this head that came so far, from the first after empty lines. `None`: not whole yet.
@@ -142,7 +137,11 @@ impl HeadParser {
         }
         let most = self.headers_at.saturating_add(rules.most_header_octets());
         let window = &buf[..buf.len().min(most)];
-        while let Some(end) = memchr(b'\n', &window[self.scanned..]) {
+        loop {
+            if self.scanned == self.line_at && self.take_known(window, rules)? {
+                continue;
+            }
+            let Some(end) = memchr(b'\n', &window[self.scanned..]) else { break };
             let end = self.scanned + end;
             let line_at = self.line_at;
             let line = &window[line_at..end];
@@ -230,6 +229,23 @@ impl HeadParser {
         Ok(())
     }
 
+    /// Takes a line that stood in its place before; false if it is another.
+    #[inline]
+    fn take_known(&mut self, window: &[u8], rules: &HeadRules) -> Result<bool, Rejection> {
+        let place = self.fields.len();
+        if place == rules.max_headers {
+            return Ok(false);
+        }
+        let Some((field, end)) = self.memo.find(place, &window[self.line_at..], self.line_at) else {
+            return Ok(false);
+        };
+        let (name, value) = (&window[field.name.clone()], &window[field.value.clone()]);
+        self.heed(name, value, field.value.clone(), rules)?;
+        self.fields.push(field);
+        (self.line_at, self.scanned) = (end, end);
+        Ok(true)
+    }
+
     fn take_field(&mut self, line_at: usize, line: &[u8], rules: &HeadRules) -> Result<(), Rejection> {
         let field = Field::parse(line)?;
         if self.fields.len() == rules.max_headers {
@@ -241,7 +257,20 @@ impl HeadParser {
         let Field { name, value, value_at } = field;
         let value_at = line_at + value_at;
         let range = value_at..value_at + value.len();
-        self.fields.push(FieldAt { name: line_at..line_at + name.len(), value: range.clone() });
+        self.heed(name, value, range.clone(), rules)?;
+        self.fields.push(FieldAt { name: line_at..line_at + name.len(), value: range, known: false });
+        Ok(())
+    }
+
+    /// What a field means for its request.
+    #[inline]
+    fn heed(
+        &mut self,
+        name: &[u8],
+        value: &[u8],
+        range: Range<usize>,
+        rules: &HeadRules,
+    ) -> Result<(), Rejection> {
         match name.len() {
             2 if name.eq_ignore_ascii_case(b"te") => {
                 let mut codings = value.split(|&octet| octet == b',').map(<[u8]>::trim_ascii);

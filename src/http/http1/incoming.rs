@@ -33,6 +33,8 @@ impl Drop for Incoming {
 
 struct Decoder {
     framing: BodyFraming,
+    /// Octets of data so far.
+    octets: u64,
     /// Counts what is framing, for the largest body.
     counter: Option<Arc<AtomicU64>>,
     trailers: Vec<u8>,
@@ -59,7 +61,7 @@ pub(super) fn begin(
     context: &RequestContext,
     waker: &Waker,
 ) -> (Body, Option<Incoming>, Decoded) {
-    let mut decoder = Decoder { framing: BodyFraming::new(head), counter, trailers: Vec::new() };
+    let mut decoder = Decoder { framing: BodyFraming::new(head), octets: 0, counter, trailers: Vec::new() };
     let length = decoder.framing.missing();
     let expects = head.asks.has(Asks::CONTINUE) && !head.asks.has(Asks::HTTP10) && input.is_empty();
     let (data, outcome) = decoder.decode(input, rules);
@@ -77,6 +79,11 @@ pub(super) fn begin(
 impl Incoming {
     pub(super) fn wish(&self) -> Wish {
         self.pipe.wish()
+    }
+
+    /// Whether more has come than the body may have.
+    pub(super) fn is_over(&self, context: &RequestContext) -> bool {
+        context.limits().is_over(self.decoder.octets)
     }
 
     /// Octets that the reader has not taken.
@@ -138,6 +145,7 @@ impl Decoder {
                 }
             }
         }
+        self.octets += data as u64;
         let piece = input.split_to(data).freeze();
         input.advance(read - data);
         if let Some(counter) = &self.counter {

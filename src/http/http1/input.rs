@@ -18,12 +18,12 @@ pub(super) struct Input {
     secure: bool,
     /// How much is read at a time: more, the more there is.
     step: usize,
-    end: End,
+    end: ClientEnd,
 }
 
 /// Whether, and how, the client has ended its side of the stream. What is in the buffer still counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum ClientEnd {
     None,
     Said,
     /// With an error, or inside TLS without the word that TLS has for it: the client is gone, or somebody cut it.
@@ -44,20 +44,20 @@ const FIRST: usize = 4 * 1024;
 
 impl Input {
     pub(super) fn new(secure: bool) -> Self {
-        Self { buffer: BytesMut::new(), secure, step: LEAST, end: End::None }
+        Self { buffer: BytesMut::new(), secure, step: LEAST, end: ClientEnd::None }
     }
 
-    pub(super) fn end(&self) -> End {
+    pub(super) fn end(&self) -> ClientEnd {
         self.end
     }
 
     pub(super) fn has_ended(&self) -> bool {
-        self.end != End::None
+        self.end != ClientEnd::None
     }
 
     /// Nothing more comes, and nobody said so.
     pub(super) fn cut(&mut self) {
-        self.end = End::Cut;
+        self.end = ClientEnd::Cut;
     }
 
     /// Gives memory back that only a busy connection needs.
@@ -113,7 +113,7 @@ impl Input {
 
     fn note(&mut self, octets: usize) {
         if octets == 0 {
-            self.end = End::Said;
+            self.end = ClientEnd::Said;
         }
     }
 

@@ -35,10 +35,16 @@ pub(super) struct Line {
     pub(super) last: bool,
     /// The client may still be sending what nobody will read.
     pub(super) unread: bool,
-    before: Option<RequestContext>,
+    /// How much of that is thrown away, so that the client can read our last words.
+    discards: u64,
+    /// The last request, if it had a body: who has that may find it too large yet.
+    pub(super) before: Option<RequestContext>,
     clock: Clock,
     waker: Waker,
 }
+
+/// What a client may have sent before it can know of our last words.
+const ON_ITS_WAY: u64 = 1024 * 1024;
 
 /// Where a connection waits, as far as its code's own place does not say it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -91,11 +97,12 @@ impl Line {
             info,
             input: Input::new(rules.secure),
             output: Output::new(&rules),
-            rules,
             empty_lines: EmptyLines::default(),
             number: 0,
             last: false,
             unread: false,
+            discards: rules.max_discarded.max(ON_ITS_WAY),
+            rules,
             before: None,
             clock: Clock::new(),
             waker: Waker::noop().clone(),
@@ -183,9 +190,10 @@ impl Line {
         Poll::Ready(Ok(()))
     }
 
-    /// A request with a body is answered, and who has the body may find it too large yet.
-    pub(super) fn keep(&mut self, request: &RequestContext) {
-        self.before = Some(request.clone());
+    /// The client has sent more than a body may have: of the rest no more is read than is on its way.
+    pub(super) fn hang_up(&mut self) -> Poll<Result<(), End>> {
+        self.discards = ON_ITS_WAY;
+        self.give_up()
     }
 
     /// Waits, wherever a connection waits: for what `poll` gives, for as long as it may, and while nobody wants the
@@ -270,7 +278,8 @@ impl Line {
         }
         // A socket that closes with octets unread resets, and the client loses our last words.
         self.wait(At::End, |line, cx| {
-            while !line.input.has_ended() {
+            while !line.input.has_ended() && line.discards > 0 {
+                line.discards = line.discards.saturating_sub(line.input.len() as u64);
                 line.input.clear();
                 ready!(line.poll_read(usize::MAX, cx))?;
             }

@@ -4,6 +4,8 @@ mod answer;
 mod body;
 mod clock;
 mod connection;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod engine_tests;
 mod exchange;
 #[cfg(test)]
 mod facts_tests;
@@ -11,10 +13,11 @@ mod field;
 mod framing;
 pub(crate) mod head;
 #[cfg(any(test, fuzzing))]
-pub(crate) mod hyper_tests;
+mod hyper_tests;
 mod incoming;
 mod input;
 mod line;
+mod memo;
 mod output;
 mod preface;
 mod request;

@@ -80,6 +80,11 @@ impl Output {
         self.clock.due()
     }
 
+    /// The time of this turn.
+    pub(super) fn now(&mut self) -> Instant {
+        *self.now.get_or_insert_with(Instant::now)
+    }
+
     /// The time of this turn, if somebody looked at the clock in it; the turn is over.
     pub(super) fn take_now(&mut self) -> Option<Instant> {
         self.now.take()
@@ -179,7 +184,8 @@ impl Output {
 
     fn count(&mut self, octets: usize) {
         if octets > 0 && self.clock.runs() {
-            self.clock.wrote(octets as u64, *self.now.get_or_insert_with(Instant::now));
+            let now = self.now();
+            self.clock.wrote(octets as u64, now);
         }
     }
 }

@@ -5,7 +5,9 @@ use bytes::Bytes;
 use http::header::{Entry, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
 
-use super::head::{Asks, FieldAt, Head};
+use super::field::FieldAt;
+use super::head::{Asks, Head};
+use super::memo::Memo;
 use crate::http::exchange::rejection::Rejection;
 use crate::http::exchange::{host, target};
 
@@ -19,22 +21,21 @@ const X_CONTENT_LENGTH: HeaderName = HeaderName::from_static("x-content-length")
 pub(super) fn build<B>(
     head: &Head,
     octets: &Bytes,
-    fields: &[FieldAt],
+    (fields, memo): (&[FieldAt], &mut Memo),
     mut headers: HeaderMap,
     body: B,
 ) -> Result<Request<B>, Rejection> {
     if headers.capacity() < fields.len() {
         headers = HeaderMap::with_capacity(fields.len());
     }
-    for field in fields {
+    for (place, field) in fields.iter().enumerate() {
         if head.dropped_content_length.as_ref() == Some(&field.value) {
             continue;
         }
-        let name = HeaderName::from_bytes(&octets[field.name.clone()]);
-        let value = HeaderValue::from_maybe_shared(octets.slice(field.value.clone()));
-        let name = name.map_err(|_| Rejection::InvalidRequestHeader)?;
-        headers.append(name, value.map_err(|_| Rejection::MalformedHeaders)?);
+        let (name, value) = memo.header(place, octets, field)?;
+        headers.append(name, value);
     }
+    memo.begin_to_learn();
     let mut request = Request::new(body);
     *request.headers_mut() = headers;
     *request.method_mut() =

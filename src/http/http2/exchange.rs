@@ -27,7 +27,7 @@ use crate::telemetry::events;
 use crate::text::date;
 
 /// A request that the app is at work on.
-pub(super) struct Exchange<S: App> {
+pub(super) struct StreamExchange<S: App> {
     pub(super) call: Call<S>,
     pub(super) method: Method,
     pub(super) stream: OpenStream,
@@ -45,7 +45,7 @@ pub(super) struct Connect {
     pub(super) limit: Arc<UpgradeLimit>,
 }
 
-impl<S: App> Exchange<S> {
+impl<S: App> StreamExchange<S> {
     /// Answers, and resets the stream where there is no answer.
     pub(super) async fn run(self) {
         let Self { call, method, mut stream, mut respond, expectation, connect, _unread } = self;

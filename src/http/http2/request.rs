@@ -21,7 +21,7 @@ use crate::text::content_length;
 pub(super) struct Unread(Arc<Mutex<Option<h2::RecvStream>>>);
 
 /// What a handler reads.
-pub(super) struct RequestBody {
+pub(super) struct StreamBody {
     /// `None` once it is dropped.
     stream: Option<h2::RecvStream>,
     unread: Unread,
@@ -36,7 +36,7 @@ pub(super) struct RequestBody {
     fields: usize,
 }
 
-impl RequestBody {
+impl StreamBody {
     pub(super) fn new(
         stream: h2::RecvStream,
         headers: &HeaderMap,
@@ -86,7 +86,7 @@ impl RequestBody {
     }
 }
 
-impl Body for RequestBody {
+impl Body for StreamBody {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -113,7 +113,7 @@ impl Body for RequestBody {
     }
 }
 
-impl Drop for RequestBody {
+impl Drop for StreamBody {
     fn drop(&mut self) {
         *self.unread.0.lock().unwrap_or_else(PoisonError::into_inner) = self.stream.take();
     }

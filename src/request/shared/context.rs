@@ -51,6 +51,17 @@ impl RequestContext {
         }))
     }
 
+    /// That of a connection's next request: in the same place, if nobody holds it any more.
+    pub(crate) fn next(mut self, connection: &ConnectionInfo, number: u64, limits: LimitState) -> Self {
+        let Some(state) = Arc::get_mut(&mut self.0) else {
+            return Self::new(connection.clone(), number, limits);
+        };
+        let connection = state.served.take().map_or_else(|| connection.clone(), |served| served.connection);
+        *state =
+            RequestState { served: Some(Served { connection, number }), limits, ..RequestState::default() };
+        self
+    }
+
     pub(crate) fn limits(&self) -> &LimitState {
         &self.0.limits
     }
