@@ -1,13 +1,21 @@
 //! IPv6 addresses as .NET reads and writes them.
 
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// An address, in brackets or bare, and the text of its zone, which is empty if there is none.
 pub(crate) fn parse_ipv6(text: &str) -> Option<(Ipv6Addr, &str)> {
     let inside = text.strip_prefix('[').map_or(Some(text), |rest| rest.strip_suffix(']'))?;
     let (address, zone) = inside.split_once('%').unwrap_or((inside, ""));
     Some((address.parse().ok()?, zone))
+}
+
+/// An IPv4 address that came as IPv6, as over a socket for both, is IPv4.
+pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
+        IpAddr::V6(_) => address,
+    }
 }
 
 /// Writes an address and its port.

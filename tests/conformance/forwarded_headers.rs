@@ -24,6 +24,7 @@ const DIFFERENCES: &[Difference] = &[
     ("an allowed host that no request can name is an error", 2, |case| {
         strings(&case.options()["allowed_hosts"]).iter().any(|host| AllowedHosts::new([host]).is_err())
     }),
+    ("forwarded-nobody", 4, |case| case.input["remote_ip"].is_null()),
     ("::ffff:0:0/96 has every IPv4-mapped address, and for .NET none", 1, every_mapped),
 ];
 
@@ -111,6 +112,9 @@ fn layer(options: &Value) -> Result<ForwardedHeadersLayer, String> {
         return Ok(ForwardedHeadersLayer::new(ForwardedHeaders::ALL).forward_limit(0));
     };
     let mut layer = ForwardedHeadersLayer::new(flags);
+    // Nobody is known there where anyone is trusted.
+    let is_empty = |name: &str| options[name].as_array().is_some_and(Vec::is_empty);
+    let trusts_anyone = is_empty("known_proxies") && is_empty("known_networks");
     // The old list of networks is the new one by another name, set last here. An empty list of hosts is every host.
     let has_no_effect = |name: &str, value: &Value| match name {
         "forwarded_headers" => true,
@@ -136,7 +140,7 @@ fn layer(options: &Value) -> Result<ForwardedHeadersLayer, String> {
             name => return Err(format!("there is no option {name}")),
         };
     }
-    Ok(layer)
+    Ok(if trusts_anyone { layer.trusting_anyone() } else { layer })
 }
 
 fn parsed<T: FromStr<Err: Display>>(list: &Value) -> Result<Vec<T>, String> {
