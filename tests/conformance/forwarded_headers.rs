@@ -24,6 +24,9 @@ const DIFFERENCES: &[Difference] = &[
     ("an allowed host that no request can name is an error", 2, |case| {
         strings(&case.options()["allowed_hosts"]).iter().any(|host| AllowedHosts::new([host]).is_err())
     }),
+    ("forwarded-open-quote", 0, |case| {
+        values(case).any(|value| value.contains('"') && !is_quoted_well(value))
+    }),
     ("forwarded-nobody", 4, |case| case.input["remote_ip"].is_null()),
     ("::ffff:0:0/96 has every IPv4-mapped address, and for .NET none", 1, every_mapped),
 ];
@@ -46,6 +49,19 @@ fn encoded_nul(case: &Case) -> bool {
 
 fn zoned_proxy(case: &Case) -> bool {
     strings(&case.options()["known_proxies"]).iter().any(|proxy| proxy.contains('%'))
+}
+
+/// Whether every quote belongs to a value that begins and ends with one, without backslashes.
+fn is_quoted_well(value: &str) -> bool {
+    let values = value.split('"').skip(1).step_by(2);
+    value.matches('"').count() % 2 == 0
+        && !value.contains('\\')
+        && values.clone().all(|inside| {
+            value
+                .split(&format!("\"{inside}\""))
+                .skip(1)
+                .all(|behind| matches!(behind.trim_start().chars().next(), None | Some(',')))
+        })
 }
 
 fn every_mapped(case: &Case) -> bool {

@@ -15,6 +15,8 @@ use kestrel_rs::{Endpoint, KestrelListener};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tower::{Layer, ServiceExt, service_fn};
 
+use crate::frames::h2_client_over;
+
 const FORWARDED: &str = "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.7:80\r\nForwarded: for=203.0.113.7\r\nConnection: close\r\n\r\n";
 
 /// The client of a request, as far as handlers are told it.
@@ -348,6 +350,17 @@ async fn what_came_to_a_proxy_by_tls_is_https() {
         proxy.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
         let answer = proxy.read_to_end().await.unwrap();
         assert!(answer.ends_with(expected), "{answer}");
+    }
+
+    // What the client writes into `:scheme` of HTTP/2 is held to the same.
+    for (values, is_served) in [(&[][..], false), (&[(0x20, tls)], true)] {
+        let mut proxy = server.connect().await.unwrap();
+        proxy.send(proxy_v2(values)).await.unwrap();
+        let mut client = h2_client_over(proxy).await;
+        let request =
+            Request::get("https://shop.example/").version(axum::http::Version::HTTP_2).body(()).unwrap();
+        let answer = client.send_request(request, true).unwrap().0.await;
+        assert_eq!(answer.is_ok_and(|answer| answer.status() == 200), is_served);
     }
 }
 
