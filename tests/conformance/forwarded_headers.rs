@@ -54,7 +54,7 @@ fn zoned_proxy(case: &Case) -> bool {
 /// Whether every quote belongs to a value that begins and ends with one, without backslashes.
 fn is_quoted_well(value: &str) -> bool {
     let values = value.split('"').skip(1).step_by(2);
-    value.matches('"').count() % 2 == 0
+    value.matches('"').count().is_multiple_of(2)
         && !value.contains('\\')
         && values.clone().all(|inside| {
             value
