@@ -11,7 +11,6 @@
 //! SMALL_PORT      HTTP/2 only, with small frames, windows and tables, two streams, a ping each second
 //! ```
 
-mod hosts;
 mod routes;
 
 use std::time::Duration;
@@ -19,6 +18,7 @@ use std::time::Duration;
 use axum::Router;
 use kestrel_rs::limits::Http2Limits;
 use kestrel_rs::listener::Builder;
+use kestrel_rs::request::{AllowedHosts, HostFilteringLayer};
 use kestrel_rs::{BoxError, Endpoint, KestrelListener, Limits, MinDataRate, Protocols};
 
 #[tokio::main]
@@ -33,7 +33,7 @@ async fn main() -> Result<(), BoxError> {
         .request_headers_timeout(Duration::from_secs(2))
         .min_request_body_data_rate(MinDataRate::new(240.0, Duration::from_secs(2))?)
         .max_concurrent_upgraded_connections(1);
-    let only_ours = axum::middleware::from_fn(hosts::only_ours);
+    let only_ours = HostFilteringLayer::new(AllowedHosts::new(["localhost", "example.com", "*.test.local"])?);
     let mut default = endpoints(port.parse()?, &Limits::default())?;
     if let Some(small_port) = arguments.next() {
         default.push(endpoint(small_port.parse()?, Protocols::HTTP2, &small())?);

@@ -464,7 +464,12 @@ mod tests {
         let endpoint = Endpoint::any_ip(80).layer(note("first")).layer(note("second"));
         let innermost = service_fn(|_: Connection| async { Ok::<(), BoxError>(()) });
         let service = endpoint.layers.wrap(BoxConnectionService::new(innermost));
-        let info = ConnectionInfo::new("test".into(), None, None, crate::transport::ResetOnDrop::default());
+        let info = ConnectionInfo::new(
+            "test".into(),
+            None,
+            crate::transport::Peer::Unknown,
+            crate::transport::ResetOnDrop::default(),
+        );
         service.oneshot(Connection::new(BoxIo::new(tokio::io::empty()), info)).await.unwrap();
         assert_eq!(*seen.lock().unwrap(), ["first", "second"]);
     }

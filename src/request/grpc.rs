@@ -8,6 +8,7 @@ use tower::Layer;
 
 use super::shared::around::{Around, Step};
 use super::{CatchPanic, CatchPanicLayer, RequestContext};
+use crate::text::lines::joined;
 
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
@@ -111,8 +112,9 @@ impl Step for GrpcLayer {
 }
 
 fn is_call(request: &Request<Body>) -> bool {
-    let Some(kind) = request.headers().get(CONTENT_TYPE) else { return false };
-    request.version() >= Version::HTTP_2 && *request.method() == Method::POST && is_grpc(kind.as_bytes())
+    request.version() >= Version::HTTP_2
+        && *request.method() == Method::POST
+        && is_grpc(&joined(request.headers(), &CONTENT_TYPE))
 }
 
 /// `application/grpc`, alone or with what follows it; `application/grpc-web` is another protocol.

@@ -17,7 +17,7 @@ use crate::error::BoxError;
 ///
 /// # Example
 ///
-/// See [`KestrelListener::into_axum`].
+/// See [`KestrelListener::into_axum`](crate::KestrelListener::into_axum).
 pub struct AxumStream {
     io: BoxIo,
     info: ConnectionInfo,

@@ -149,8 +149,14 @@ pub(crate) fn host_missing() {
 }
 
 /// Somebody who is not trusted forwards requests, or claims to.
-pub(crate) fn unknown_proxy(address: SocketAddr) {
-    tracing::debug!(target: "kestrel_rs::request", %address, "unknown proxy");
+pub(crate) fn unknown_proxy(address: &dyn Display) {
+    tracing::debug!(target: "kestrel_rs::request", address = %Escaped(address), "unknown proxy");
+}
+
+/// An element of `Forwarded` that is none.
+pub(crate) fn forwarded_element_unreadable(text: &[u8]) {
+    let text = String::from_utf8_lossy(text);
+    tracing::debug!(target: "kestrel_rs::request", text = %Escaped(text), "an element of Forwarded is none");
 }
 
 /// What should be the address of a client is none.

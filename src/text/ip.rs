@@ -1,13 +1,29 @@
 //! IPv6 addresses as .NET reads and writes them.
 
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// An address, in brackets or bare, and the text of its zone, which is empty if there is none.
 pub(crate) fn parse_ipv6(text: &str) -> Option<(Ipv6Addr, &str)> {
     let inside = text.strip_prefix('[').map_or(Some(text), |rest| rest.strip_suffix(']'))?;
     let (address, zone) = inside.split_once('%').unwrap_or((inside, ""));
-    Some((address.parse().ok()?, zone))
+    let address = address.parse().ok().or_else(|| parse_padded(address))?;
+    Some((address, zone))
+}
+
+/// The last number of an IPv4 address inside may have a zero before it, for .NET: `::1.2.3.04`.
+fn parse_padded(address: &str) -> Option<Ipv6Addr> {
+    let (before, last) = address.rsplit_once('.')?;
+    let last = last.strip_prefix('0').filter(|last| !last.starts_with('0'))?;
+    format!("{before}.{last}").parse().ok()
+}
+
+/// An IPv4 address that came as IPv6, as over a socket for both, is IPv4.
+pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
+        IpAddr::V6(_) => address,
+    }
 }
 
 /// Writes an address and its port.
@@ -88,12 +104,25 @@ mod tests {
             ("64:ff9b::203.0.113.7", "64:ff9b::cb00:7107"),
             ("fe80::5efe:203.0.113.7", "fe80::5efe:203.0.113.7"),
             ("1:0:0:2:0:0:0:3", "1:0:0:2::3"),
+            ("::1.2.3.04", "::1.2.3.4"),
+            ("1:2:3:4:5:6:1.2.3.0", "1:2:3:4:5:6:102:300"),
         ] {
             let (address, zone) = parse_ipv6(text).unwrap();
             assert_eq!((Ipv6Text(address).to_string().as_str(), zone), (written, ""), "{text}");
         }
         assert_eq!(parse_ipv6("[fe80::1%eth0]").unwrap().1, "eth0");
-        for text in ["", "[::1", "::1]", "[[::1]]", "1.2.3.4", "[]"] {
+        for text in [
+            "::01.2.3.4",
+            "::1.2.3.004",
+            "::1.2.3.0x4",
+            "1.2.3.04",
+            "",
+            "[::1",
+            "::1]",
+            "[[::1]]",
+            "1.2.3.4",
+            "[]",
+        ] {
             assert_eq!(parse_ipv6(text), None, "{text}");
         }
         let text = |address: &str| AddressText(address.parse().unwrap()).to_string();

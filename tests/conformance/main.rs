@@ -10,7 +10,8 @@
 //! ```
 //!
 //! Where we differ on purpose, [`differences`] says so, with the number of cases: a row that covers
-//! more or fewer than it says fails, as a difference without a row does.
+//! more or fewer than it says fails, as a difference without a row does. [`how`] keeps what each of these cases comes to,
+//! so that one that begins to differ in another way fails too.
 //!
 //! | variable | effect |
 //! |---|---|
@@ -39,6 +40,7 @@ mod forwarded_headers;
 #[cfg(feature = "test-util")]
 mod handler;
 mod host_filtering;
+mod how;
 mod hsts;
 mod http;
 mod http2;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::differences::{DIFFERENCES, Difference};
+use crate::how;
 
 /// A recording. One that is missing fails its test; other recordings than ours need not have all of them, and what they
 /// lack is skipped with a message.
@@ -138,6 +139,17 @@ impl Report {
             complaint += &summary(&wrong);
         }
         assert!(complaint.is_empty(), "{}:\n{complaint}", self.file);
+        if self.counted {
+            let differ = self.differ.iter().filter(|(id, input, what)| {
+                let row = rows.iter().find(|row| row.covers(id, input, what));
+                !row.is_some_and(|row| row.says_how())
+            });
+            let file = match self.groups {
+                [""] => self.file.to_owned(),
+                groups => format!("{}.{}", self.file, groups.join("").trim_end_matches('.')),
+            };
+            how::check(&file, differ.map(|(id, _, what)| (id.as_str(), what.as_str())));
+        }
     }
 }
 

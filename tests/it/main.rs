@@ -28,6 +28,7 @@ mod examples;
 mod failed_bodies;
 mod features;
 #[cfg(feature = "test-util")]
+mod forwarded;
 mod frames;
 #[cfg(feature = "test-util")]
 mod grpc;

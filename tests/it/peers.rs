@@ -66,7 +66,7 @@ async fn nginx_in_front_of_a_unix_socket_says_who_the_client_is() {
     let socket = folder.join("app.sock");
     let forwarded =
         ForwardedHeadersLayer::new(ForwardedHeaders::FOR | ForwardedHeaders::PROTO | ForwardedHeaders::HOST)
-            .trust_anyone(); // whoever may open the socket's file
+            .trusting_anyone(); // whoever may open the socket's file
     let listener = KestrelListener::builder().endpoint(Endpoint::unix(&socket)).bind().await.unwrap();
     let app = Router::new().route("/", get(what)).layer(forwarded);
     let server = tokio::spawn(kestrel_rs::serve(app).listener(listener).into_future());

@@ -224,6 +224,9 @@ async fn write_head(
     }
     line.output.set_rate(exchange.context.limits().response_rate());
     exchange.begun = true;
+    // Nothing follows a body that has failed. An answer that is about it says so; one of a handler that answers otherwise
+    // is left as it is, as with Kestrel.
+    line.last |= exchange.context.limits().failure() == Some(response.status());
     let (mut parts, answer) = response.into_parts();
     let fate = match accepted {
         Some(_) => Fate::Tunnel,

@@ -26,7 +26,7 @@ use crate::http::rules::Rules;
 use crate::http::upgrade::UpgradeLimit;
 use crate::limits::{Http1Parsing, Limits};
 use crate::protocols::Protocols;
-use crate::transport::{BoxIo, ResetOnDrop};
+use crate::transport::{BoxIo, Peer, ResetOnDrop};
 
 /// What a handler does with the body of its request.
 #[derive(Clone, Copy)]
@@ -39,7 +39,7 @@ enum Behaviour {
 }
 
 fn info() -> ConnectionInfo {
-    ConnectionInfo::new("test".into(), None, None, ResetOnDrop::default())
+    ConnectionInfo::new("test".into(), None, Peer::Unknown, ResetOnDrop::default())
 }
 
 /// What the app saw, and what the client got, when `octets` came in pieces of `piece`.

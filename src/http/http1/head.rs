@@ -105,6 +105,8 @@ pub(crate) struct HeadParser {
     asks: Asks,
     /// POST or PUT: on HTTP/1.0 these need a length.
     needs_length: bool,
+    /// A line of Expect has come.
+    expects: bool,
     fields: Vec<FieldAt>,
     memo: Memo,
     host: Option<Range<usize>>,
@@ -288,8 +290,10 @@ impl HeadParser {
                 if rules.strict && !known {
                     return Err(Rejection::UnknownExpectation);
                 }
-                // The last line counts, as for hyper.
-                self.asks.set(Asks::CONTINUE, known);
+                // The first line counts, as for Kestrel.
+                if !std::mem::replace(&mut self.expects, true) {
+                    self.asks.set(Asks::CONTINUE, known);
+                }
             }
             10 if name.eq_ignore_ascii_case(b"connection") => self.take_connection(value),
             14 if name.eq_ignore_ascii_case(b"content-length") => {

@@ -14,6 +14,7 @@ use crate::http::exchange::decoded::check_trailers;
 use crate::http::rules::HeadRules;
 use crate::request::{BodyError, RequestContext};
 use crate::text::content_length;
+use crate::text::lines::joined;
 
 /// What a handler did not read of a body. While the answer is not complete it is neither read nor let go of: h2 would
 /// take all that comes, and the client could send without end.
@@ -138,7 +139,7 @@ pub(super) struct Expectation {
 
 impl Expectation {
     pub(super) fn of(headers: &HeaderMap) -> Option<Arc<Self>> {
-        let expected = headers.get(EXPECT)?.as_bytes().eq_ignore_ascii_case(b"100-continue");
+        let expected = joined(headers, &EXPECT).eq_ignore_ascii_case(b"100-continue");
         expected.then(Arc::default)
     }
 

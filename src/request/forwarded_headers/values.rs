@@ -25,6 +25,7 @@ fn pieces(lines: GetAll<'_, HeaderValue>) -> impl Iterator<Item = &[u8]> {
 pub(super) struct Element {
     /// As it stands in the header.
     pub(super) text: Value,
+    pub(super) is_readable: bool,
     pub(super) client: Option<Value>,
     pub(super) proto: Option<Value>,
     pub(super) host: Option<Value>,
@@ -55,6 +56,7 @@ impl Element {
                 return None;
             }
         }
+        self.is_readable = true;
         Some(self)
     }
 }

@@ -117,7 +117,7 @@ impl LimitState {
         self.mark(Mark::Abandoned);
     }
 
-    pub(in crate::request) fn failure(&self) -> Option<StatusCode> {
+    pub(crate) fn failure(&self) -> Option<StatusCode> {
         StatusCode::from_u16(self.failure.load(Relaxed)).ok()
     }
 }
