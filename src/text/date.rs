@@ -40,7 +40,7 @@ pub(crate) fn at(instant: Instant, write: impl FnOnce(&[u8])) {
             return write(text.as_bytes());
         }
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let rest = Duration::from_secs(1) - Duration::from_nanos(now.subsec_nanos().into());
+        let rest = Duration::from_nanos((1_000_000_000 - now.subsec_nanos()).into());
         let (text, ..) = last.insert((self::now(), instant, instant + rest));
         write(text.as_bytes());
     });

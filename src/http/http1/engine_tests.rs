@@ -56,7 +56,7 @@ async fn serve(
         let log = Arc::clone(&log);
         async move { Ok::<_, Infallible>(handle(request, behaviour, &log).await) }
     });
-    let served = async {
+    let run = async {
         let info = info();
         super::serve(BoxIo::new(server), &info, &mut app, &rules, &UpgradeLimit::new(None)).await
     };
@@ -75,7 +75,7 @@ async fn serve(
         let _ = read.read_to_end(&mut answers).await;
         String::from_utf8_lossy(&answers).into_owned()
     };
-    let (_, (), answers) = tokio::join!(served, send, receive);
+    let (_, (), answers) = tokio::join!(run, send, receive);
     let seen = std::mem::take(&mut *seen.lock().unwrap());
     (seen, answers)
 }
@@ -214,7 +214,7 @@ pub(crate) async fn answers_are_read_back(input: &[u8]) -> Result<(), String> {
         async move { Ok::<_, Infallible>(response) }
     });
     let rules = Arc::new(Rules::new(&Limits::default(), Protocols::HTTP1));
-    let served = async {
+    let run = async {
         let info = info();
         super::serve(BoxIo::new(server), &info, &mut app, &rules, &UpgradeLimit::new(None)).await
     };
@@ -250,7 +250,7 @@ pub(crate) async fn answers_are_read_back(input: &[u8]) -> Result<(), String> {
         let (result, _) = tokio::join!(talk, connection);
         result
     };
-    tokio::join!(served, ask).1
+    tokio::join!(run, ask).1
 }
 
 #[cfg(test)]

@@ -249,8 +249,8 @@ mod tests {
         let mut parser = HeadParser::default();
         let rules = HeadRules::new(&Limits::default());
         for number in 0..20 {
-            let lines: String =
-                (0..90).map(|line| format!("X{line}: {number}{}\r\n", "v".repeat(200))).collect();
+            let value = format!("{number}{}", "v".repeat(200));
+            let lines = (0..90).fold(String::new(), |lines, line| lines + &format!("X{line}: {value}\r\n"));
             let octets = Bytes::from(format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n"));
             outcome(&mut parser, &octets, octets.len(), &rules);
             let memo = parser.fields().1;
