@@ -1,8 +1,8 @@
-//! HTTPS, and plain HTTP beside it: `cargo run --example https`, then <https://localhost:5001>.
+//! HTTPS, and plain HTTP beside it: `cargo run --features dev-certificate --example https`, then <https://localhost:5001>.
 //!
 //! The certificate is one for development, made at the first run: a browser wants to be told to
-//! trust it (`cargo run --example dev_certificate` says how), `curl` takes `--insecure`. Or give
-//! two files: `cargo run --example https -- cert.pem key.pem`.
+//! trust it (the example `dev_certificate` says how), `curl` takes `--insecure`. Or give
+//! two files: `-- cert.pem key.pem`.
 
 use axum::{Router, routing::get};
 use kestrel_rs::{Certificate, ConnectionInfo, Endpoint, Error, KestrelListener, TlsOptions};

@@ -230,29 +230,15 @@
 //!
 //! ## Serve a WebSocket
 //!
-//! axum's extractor works as it is.
-//! [`Limits::max_concurrent_upgraded_connections`] bounds those over HTTP/1.1.
+//! axum's extractor works as it is, over HTTP/1.1 and HTTP/2. An open one is work in hand, so a
+//! shutdown waits for it; tell its client, and it ends in time.
+//! [`Limits::max_concurrent_upgraded_connections`] bounds their number.
 //!
+//! ```no_run
+#![doc = include_str!("../examples/websocket.rs")]
 //! ```
-//! use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
-//! use axum::response::Response;
-//! use kestrel_rs::ConnectionInfo;
 //!
-//! async fn socket(upgrade: WebSocketUpgrade, connection: ConnectionInfo) -> Response {
-//!     upgrade.on_upgrade(async move |mut socket: WebSocket| loop {
-//!         let message = tokio::select! {
-//!             message = socket.recv() => message,
-//!             () = connection.close_requested() => Some(Ok(Message::Close(None))), // the server stops
-//!         };
-//!         let Some(Ok(message)) = message else { break };
-//!         let last = matches!(message, Message::Close(_));
-//!         if socket.send(message).await.is_err() || last {
-//!             break;
-//!         }
-//!     })
-//! }
-//! # let _: axum::Router = axum::Router::new().route("/", axum::routing::any(socket));
-//! ```
+//! The same for server-sent events is `examples/sse.rs`.
 //!
 //! ## Test with no port and no waiting
 //!
@@ -304,14 +290,27 @@
 //!   [`MaxRequestBodySizeLayer`](request::MaxRequestBodySizeLayer), [`RequestLimits`](request::RequestLimits) and
 //!   [`Limits::max_request_body_size`] raise what the server takes.
 //!
+//! # The log
+//!
+//! Events are those of `tracing`. What a client can cause is at debug, never above, and what others have written (a
+//! client, a panic) is a field of an event, with its line ends and control characters escaped. The crate h2 has two
+//! events at warn that a client can cause: a PING acknowledged that was never sent, and a thousand faulty streams on one
+//! connection. A filter such as `info,h2=error` leaves them out. What Rust's own panic hook writes to standard error
+//! is not an event and not escaped: [`std::panic::set_hook`] replaces it.
+//!
 //! # Features
 //!
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `tls` | on | `kestrel_rs::tls`: `Endpoint::tls`, `TlsOptions`, `Certificate`, by rustls with aws-lc-rs |
+//! | `pfx` | off | `Certificate::from_pfx_file` and `from_pfx` |
+//! | `encrypted-keys` | off | `Certificate::from_encrypted_pem_files` |
+//! | `dev-certificate` | off | `create_development_certificate`, and `Certificate::development` where there is none yet; one that is there is found without it |
+//! | `idn` | off | hosts in Unicode: in lists, in the header `Forwarded` and its like, as names of TLS |
 //! | `test-util` | off | `kestrel_rs::test`: a server in memory for your tests |
 //!
-//! A feature only adds; none changes what the rest does.
+//! What needs a feature that is off is an error that names it. A feature only adds, but for one thing: names of TLS
+//! beyond ASCII are written in Unicode with `idn`, and in punycode without it.
 
 #[cfg(doc)]
 pub mod _documentation;
@@ -347,28 +346,39 @@ pub use error::{BoxError, Error};
 pub use limits::{Http2Limits, Limits, MinDataRate};
 pub use listener::{Endpoint, KestrelListener};
 pub use protocols::Protocols;
-pub use request::{RequestAborted, RequestId, RequestTrailers, Reset, ResponseTrailers, SynchronousIo};
+pub use request::{
+    EarlyHints, RequestAborted, RequestId, RequestTrailers, Reset, ResponseTrailers, SynchronousIo,
+};
 pub use server::{HttpService, Serve, serve};
 #[cfg(feature = "tls")]
 pub use tls::{Certificate, ClientCertificates, TlsOptions};
 
 #[doc(inline)]
-pub use http::GuardedStream;
-#[doc(inline)]
-pub use server::AxumListener;
+pub use server::{AxumListener, AxumStream};
 
 #[cfg(fuzzing)]
 #[doc(hidden)]
 #[allow(missing_docs, reason = "for the fuzz targets alone")]
 pub mod fuzzing {
-    use crate::http::http1::head::HeadRules;
-    use crate::http::http1::hyper_tests;
-    use crate::limits::{Http1Parsing, Limits};
+    use crate::http::http1::engine_tests;
 
-    /// How the gate and hyper disagree about `octets`, if they do.
-    pub async fn agrees_with_hyper(octets: &[u8], strict: bool) -> Result<usize, String> {
-        let parsing = if strict { Http1Parsing::Strict } else { Http1Parsing::Compatible };
-        let rules = HeadRules::new(&Limits::default().http1_parsing(parsing));
-        hyper_tests::agrees_with_hyper(octets, &rules).await
+    /// Panics where a reader of `text` does not hold what it promises.
+    pub fn hold_readers(octets: &[u8]) {
+        crate::text::reader_tests::hold(octets);
+    }
+
+    /// How the engine and hyper disagree about what a client sends, if they do.
+    pub async fn http1_engine(input: &[u8]) -> Result<(), String> {
+        engine_tests::engine_agrees_with_hyper(input).await.map(|_| ())
+    }
+
+    /// How answers differ when their requests are cut otherwise, if they do.
+    pub async fn http1_pieces(input: &[u8]) -> Result<(), String> {
+        engine_tests::answers_do_not_depend_on_pieces(input).await
+    }
+
+    /// What hyper's client does not read back of answers, if there is something.
+    pub async fn http1_answers(input: &[u8]) -> Result<(), String> {
+        engine_tests::answers_are_read_back(input).await
     }
 }

@@ -65,10 +65,10 @@ async fn a_request(server: &str, mode: &Mode, turns: u32) -> Result<f64> {
 fn heading(servers: &[String]) -> String {
     let mut text = format!("{:<16}", "");
     for server in servers {
-        let _ = write!(text, "{server:>10}");
+        let _ = write!(text, "{server:>14}");
     }
     for other in &servers[1..] {
-        let _ = write!(text, "{:>16}", format!("{} / {other}", servers[0]));
+        let _ = write!(text, "{:>26}", format!("{} / {other}", servers[0]));
     }
     text
 }
@@ -76,10 +76,10 @@ fn heading(servers: &[String]) -> String {
 fn row(mode: &str, counts: &[f64]) -> String {
     let mut text = format!("{mode:<16}");
     for count in counts {
-        let _ = write!(text, "{count:>10.0}");
+        let _ = write!(text, "{count:>14.0}");
     }
     for other in &counts[1..] {
-        let _ = write!(text, "{:>16.2}", counts[0] / other);
+        let _ = write!(text, "{:>26.2}", counts[0] / other);
     }
     text
 }

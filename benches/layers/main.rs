@@ -46,11 +46,11 @@ async fn all(requests: u32) {
         )*};
     }
     layers![
-        DefaultHeadersLayer::default(),
+        DefaultHeadersLayer::new(),
         BadRequestLayer::new(),
         CatchPanicLayer::new(),
-        ResetLayer::default(),
-        TrailersLayer::default(),
+        ResetLayer::new(),
+        TrailersLayer::new(),
         MinResponseDataRateLayer::new(rate),
         MinRequestBodyDataRateLayer::new(rate),
         MaxRequestBodySizeLayer::new(30_000_000),

@@ -1,21 +1,24 @@
 //! The reference application: the routes that the recordings of the real Kestrel ask for.
 //!
 //! ```text
-//! cargo run --release --example reference -- PORT SHORT_PORT
+//! cargo run --release --example reference -- PORT SHORT_PORT [SMALL_PORT]
 //!
 //! PORT            default limits
 //! PORT + 100      the same over HTTP/2 only
 //! SHORT_PORT      2 s for idle connections and heads, 240 B/s after 2 s, one upgraded connection,
 //!                 and only the hosts localhost, example.com, *.test.local
 //! SHORT_PORT+100  the same over HTTP/2 only
+//! SMALL_PORT      HTTP/2 only, with small frames, windows and tables, two streams, a ping each second
 //! ```
 
-mod hosts;
 mod routes;
 
 use std::time::Duration;
 
 use axum::Router;
+use kestrel_rs::limits::Http2Limits;
+use kestrel_rs::listener::Builder;
+use kestrel_rs::request::{AllowedHosts, HostFilteringLayer};
 use kestrel_rs::{BoxError, Endpoint, KestrelListener, Limits, MinDataRate, Protocols};
 
 #[tokio::main]
@@ -30,25 +33,44 @@ async fn main() -> Result<(), BoxError> {
         .request_headers_timeout(Duration::from_secs(2))
         .min_request_body_data_rate(MinDataRate::new(240.0, Duration::from_secs(2))?)
         .max_concurrent_upgraded_connections(1);
-    let only_ours = axum::middleware::from_fn(hosts::only_ours);
-
+    let only_ours = HostFilteringLayer::new(AllowedHosts::new(["localhost", "example.com", "*.test.local"])?);
+    let mut default = endpoints(port.parse()?, &Limits::default())?;
+    if let Some(small_port) = arguments.next() {
+        default.push(endpoint(small_port.parse()?, Protocols::HTTP2, &small())?);
+    }
     tokio::try_join!(
-        serve(routes::all(), port.parse()?, Limits::default()),
-        serve(routes::all().layer(only_ours), short_port.parse()?, short),
+        serve(routes::all(), default),
+        serve(routes::all().layer(only_ours), endpoints(short_port.parse()?, &short)?),
     )?;
     Ok(())
 }
 
-/// Serves `app` on `port`, and 100 above it over HTTP/2 only.
-async fn serve(app: Router, port: u16, limits: Limits) -> Result<(), BoxError> {
+fn small() -> Limits {
+    Limits::default().http2(
+        Http2Limits::default()
+            .max_streams_per_connection(2)
+            .header_table_size(0)
+            .max_frame_size(32_768)
+            .max_request_header_field_size(1_024)
+            .initial_connection_window_size(70_000)
+            .initial_stream_window_size(65_535)
+            .keep_alive_ping_delay(Duration::from_secs(1))
+            .keep_alive_ping_timeout(Duration::from_secs(1)),
+    )
+}
+
+/// In clear Kestrel speaks HTTP/1 only, unless the endpoint is for HTTP/2 only.
+fn endpoints(port: u16, limits: &Limits) -> Result<Vec<Endpoint>, BoxError> {
     let http2_port = port.checked_add(100).ok_or("no port is 100 above it")?;
-    let listener = KestrelListener::builder()
-        .limits(limits)
-        // In clear Kestrel speaks HTTP/1 only, unless the endpoint is for HTTP/2 only.
-        .endpoint(Endpoint::parse(&format!("http://127.0.0.1:{port}"))?.protocols(Protocols::HTTP1))
-        .endpoint(Endpoint::parse(&format!("http://127.0.0.1:{http2_port}"))?.protocols(Protocols::HTTP2))
-        .bind()
-        .await?;
-    kestrel_rs::serve(app).listener(listener).await?;
+    Ok(vec![endpoint(port, Protocols::HTTP1, limits)?, endpoint(http2_port, Protocols::HTTP2, limits)?])
+}
+
+fn endpoint(port: u16, protocols: Protocols, limits: &Limits) -> Result<Endpoint, BoxError> {
+    Ok(Endpoint::parse(&format!("http://127.0.0.1:{port}"))?.protocols(protocols).limits(limits.clone()))
+}
+
+async fn serve(app: Router, endpoints: Vec<Endpoint>) -> Result<(), BoxError> {
+    let listener = endpoints.into_iter().fold(KestrelListener::builder(), Builder::endpoint);
+    kestrel_rs::serve(app).listener(listener.bind().await?).await?;
     Ok(())
 }

@@ -24,9 +24,12 @@ use percent_encoding::percent_decode_str;
 use tokio::time::sleep;
 
 /// Kestrel gives `OPTIONS *` and CONNECT to the route of `/`, which only takes GET.
-async fn without_path(request: Request) -> StatusCode {
+async fn without_path(request: Request) -> Response {
     let is_path = request.uri().path().starts_with('/') && request.method() != Method::CONNECT;
-    if is_path { StatusCode::NOT_FOUND } else { StatusCode::METHOD_NOT_ALLOWED }
+    if is_path {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET")]).into_response()
 }
 
 pub(crate) fn all() -> Router {

@@ -9,9 +9,9 @@ use std::task::Waker;
 use http::Extensions;
 use tokio_util::sync::CancellationToken;
 
-use super::TlsInfo;
+use super::{ProxyHeader, TlsInfo};
 use crate::telemetry::About;
-use crate::transport::ResetOnDrop;
+use crate::transport::{Peer, ResetOnDrop};
 
 /// What is known of the connection that a request came on, and how to end it.
 ///
@@ -44,7 +44,7 @@ pub struct ConnectionInfo(
 struct ConnectionState {
     id: ConnectionId,
     local: Option<SocketAddr>,
-    remote: Option<SocketAddr>,
+    peer: Peer,
     endpoint: Arc<str>,
     reset: ResetOnDrop,
     wishes: Wishes,
@@ -53,8 +53,8 @@ struct ConnectionState {
     /// What counts this connection against a limit; let go of when it is upgraded.
     slots: Mutex<Vec<Slot>>,
     tls: OnceLock<TlsInfo>,
-    /// Client and server, as a proxy in front has said them.
-    proxied: OnceLock<Box<(SocketAddr, SocketAddr)>>,
+    /// What a proxy in front has said.
+    proxied: OnceLock<Box<ProxyHeader>>,
     /// What layers and handlers keep with the connection.
     items: Mutex<Extensions>,
 }
@@ -87,16 +87,11 @@ impl WeakConnection {
 }
 
 impl ConnectionInfo {
-    pub(crate) fn new(
-        endpoint: Arc<str>,
-        local: Option<SocketAddr>,
-        remote: Option<SocketAddr>,
-        reset: ResetOnDrop,
-    ) -> Self {
+    pub(crate) fn new(endpoint: Arc<str>, local: Option<SocketAddr>, peer: Peer, reset: ResetOnDrop) -> Self {
         let shared = ConnectionState {
             id: ConnectionId::next(),
             local,
-            remote,
+            peer,
             endpoint,
             reset,
             wishes: Wishes::default(),
@@ -123,19 +118,37 @@ impl ConnectionInfo {
 
     /// The address that the client connected to; `None` on a Unix socket.
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.0.proxied.get().map(|proxied| proxied.1).or(self.0.local)
+        self.proxy_header().and_then(ProxyHeader::local_addr).or(self.0.local)
     }
 
-    /// The address of the client, or of the proxy before it; `None` on a Unix socket. With a
+    /// The address of the client, or of the proxy before it; `None` on a Unix socket, and where the
+    /// transport has no IP addresses. With a
     /// [`ProxyProtocolLayer`](super::ProxyProtocolLayer) it is what a trusted proxy says.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
-        self.1.or_else(|| self.0.proxied.get().map(|proxied| proxied.0)).or(self.0.remote)
+        self.remote().ip()
+    }
+
+    /// The client, or the proxy before it.
+    pub(crate) fn remote(&self) -> Peer {
+        let said = self.1.or_else(|| self.proxy_header().and_then(ProxyHeader::remote_addr));
+        said.map_or(self.0.peer, Peer::Ip)
     }
 
     /// The address of who is at the other end of the socket, whatever it says of its client;
-    /// `None` on a Unix socket.
+    /// `None` on a Unix socket, and where the transport has no IP addresses.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
-        self.0.remote
+        self.0.peer.ip()
+    }
+
+    /// Who is at the other end of the socket.
+    pub(crate) fn peer(&self) -> Peer {
+        self.0.peer
+    }
+
+    /// What a trusted proxy said of the client by the PROXY protocol; `None` without a
+    /// [`ProxyProtocolLayer`](super::ProxyProtocolLayer), or where the proxy spoke for itself.
+    pub fn proxy_header(&self) -> Option<&ProxyHeader> {
+        self.0.proxied.get().map(|header| &**header)
     }
 
     /// What the TLS handshake came to; `None` before it, and on a connection without TLS.
@@ -143,9 +156,9 @@ impl ConnectionInfo {
         self.0.tls.get()
     }
 
-    /// Whether the connection is one of TLS.
+    /// Whether the client came by TLS: to this server, or to a proxy that [says so](ProxyHeader::is_tls).
     pub fn is_https(&self) -> bool {
-        self.0.tls.get().is_some()
+        self.0.tls.get().is_some() || self.proxy_header().is_some_and(ProxyHeader::is_tls)
     }
 
     /// Keeps a value with the connection, for the layers and requests that come later; returns the
@@ -239,8 +252,9 @@ impl ConnectionInfo {
         let _ = self.0.tls.set(tls);
     }
 
-    pub(crate) fn set_proxied(&self, client: SocketAddr, server: SocketAddr) {
-        let _ = self.0.proxied.set(Box::new((client, server)));
+    pub(crate) fn set_proxy_header(&self, header: ProxyHeader) {
+        // The outermost layer's counts: its word is the nearest proxy's.
+        let _ = self.0.proxied.set(Box::new(header));
     }
 
     pub(crate) fn wants_abort(&self) -> bool {
@@ -294,10 +308,10 @@ impl fmt::Debug for ConnectionInfo {
         f.debug_struct("ConnectionInfo")
             .field("id", &self.0.id)
             .field("endpoint", &self.0.endpoint)
-            .field("local_addr", &self.0.local)
-            .field("remote_addr", &self.1.or(self.0.remote))
+            .field("local_addr", &self.local_addr())
+            .field("remote_addr", &self.remote_addr())
             .field("closed", &self.is_closed())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -50,14 +50,17 @@ mod info;
 mod layer;
 mod limit;
 mod logging;
+mod proxy_header;
 mod proxy_protocol;
 mod tls_info;
+mod trust;
 
 use std::fmt;
 
 use tower::util::BoxCloneService;
 
 use crate::error::BoxError;
+pub use crate::text::IpNetwork;
 pub use crate::transport::BoxIo;
 
 pub use from_fn::{FromFn, FromFnLayer, Next, from_fn};
@@ -69,10 +72,12 @@ pub use info::{ConnectionId, ConnectionInfo};
 pub use layer::{ConnectionLayer, ConnectionService};
 pub use limit::{ConnectionLimit, ConnectionLimitLayer};
 pub use logging::{ConnectionLogging, ConnectionLoggingLayer, LoggedIo};
+pub use proxy_header::ProxyHeader;
 pub use proxy_protocol::{ProxyProtocol, ProxyProtocolLayer};
 #[cfg(feature = "tls")]
 pub(crate) use tls_info::TlsFacts;
 pub use tls_info::{TlsInfo, TlsVersion};
+pub(crate) use trust::Trust;
 
 /// A connection service with its type erased: what an endpoint's layers are stacked from.
 pub type BoxConnectionService = BoxCloneService<Connection, (), BoxError>;

@@ -1,15 +1,7 @@
-//! The PROXY protocol, versions 1 and 2: who the client is, as a load balancer in front says it.
-//!
-//! ```text
-//! PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\n   and then what the client sends
-//! ```
-//!
-//! <https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>
+//! The PROXY protocol: who the client is, as a load balancer in front says it.
 
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,9 +9,12 @@ use bytes::{Buf, BytesMut};
 use tokio::io::AsyncReadExt;
 use tower::{Layer, Service};
 
+use super::proxy_header::{ProxyHeader, parse};
+use super::trust::Trust;
 use super::{BoxIo, Connection, ConnectionService};
-use crate::error::{Error, ErrorKind as OurErrorKind};
+use crate::error::Error;
 use crate::telemetry::events;
+use crate::text::IpNetwork;
 use crate::transport::Rewind;
 
 /// Takes the client's address from a PROXY header, versions 1 and 2, of the peers that are trusted
@@ -28,7 +23,11 @@ use crate::transport::Rewind;
 /// From then on [`ConnectionInfo::remote_addr`](super::ConnectionInfo::remote_addr) is the client's
 /// address and `local_addr` the one that it connected to. A trusted peer must send the header,
 /// first thing and in time: it is cut otherwise. Of any other peer nothing is read, so it can say
-/// what it likes and is not believed. Peers on a Unix socket are trusted.
+/// what it likes and is not believed. Peers on a Unix socket are trusted, whoever they are: the
+/// permissions of its file say who may connect. Peers of a transport without IP addresses are not.
+///
+/// What else the header says is in [`ConnectionInfo::proxy_header`](super::ConnectionInfo::proxy_header);
+/// a client that came to the proxy by TLS has the scheme `https`.
 ///
 /// Put it before TLS: the header is not encrypted.
 ///
@@ -49,16 +48,43 @@ use crate::transport::Rewind;
 /// ```
 #[derive(Clone, Debug)]
 pub struct ProxyProtocolLayer {
-    trusted: Arc<[Network]>,
+    trust: Trust,
     timeout: Option<Duration>,
 }
 
 impl ProxyProtocolLayer {
-    /// Believes peers in these networks, such as `10.0.0.0/8`, or at these addresses.
-    pub fn trusting(networks: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, Error> {
-        let trusted: Result<_, Error> =
-            networks.into_iter().map(|network| Network::parse(network.as_ref())).collect();
-        Ok(Self { trusted: trusted?, timeout: Some(Duration::from_secs(5)) })
+    /// Believes peers in these networks, such as `10.0.0.0/8`, or at these addresses. An error if one
+    /// is no network, or if there is none: nobody would be believed.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use kestrel_rs::connection::{IpNetwork, ProxyProtocolLayer};
+    ///
+    /// let network: IpNetwork = "10.0.0.0/8".parse()?;
+    /// let layer = ProxyProtocolLayer::trusting([network])?;
+    /// assert!(ProxyProtocolLayer::trusting(Vec::<IpNetwork>::new()).is_err());
+    /// # let _ = layer;
+    /// # Ok::<(), kestrel_rs::Error>(())
+    /// ```
+    pub fn trusting<N>(networks: impl IntoIterator<Item = N>) -> Result<Self, Error>
+    where
+        N: TryInto<IpNetwork, Error: Into<Error>>,
+    {
+        let networks: Result<_, Error> =
+            networks.into_iter().map(|network| network.try_into().map_err(Into::into)).collect();
+        let trust = Trust::in_networks(networks?);
+        trust.check("ProxyProtocolLayer")?;
+        Ok(Self::with(trust))
+    }
+
+    /// Believes every peer. Only for a server that nobody but its proxy can reach.
+    pub fn trusting_anyone() -> Self {
+        Self::with(Trust::Anyone)
+    }
+
+    fn with(trust: Trust) -> Self {
+        Self { trust, timeout: Some(Duration::from_secs(5)) }
     }
 
     /// How long a trusted peer may take to send the header; default 5 s, `None` is for ever, which
@@ -101,8 +127,7 @@ where
     }
 
     fn call(&mut self, connection: Connection) -> Self::Future {
-        let peer = connection.info().peer_addr().map(|peer| peer.ip().to_canonical());
-        if peer.is_some_and(|peer| !self.options.trusted.iter().any(|network| network.contains(peer))) {
+        if !self.options.trust.covers(connection.info().peer()) {
             return Box::pin(self.inner.call(connection));
         }
         // The service that is ready is used, a fresh clone stays.
@@ -132,9 +157,9 @@ async fn take_header(connection: Connection, timeout: Option<Duration>) -> Optio
         () = info.close_requested() => return None,
     };
     match header {
-        Ok((addresses, rest)) => {
-            if let Some((client, server)) = addresses {
-                info.set_proxied(client, server);
+        Ok((header, rest)) => {
+            if header != ProxyHeader::default() {
+                info.set_proxy_header(header);
             }
             let io = if rest.is_empty() { io } else { BoxIo::new(Rewind::new(io, rest)) };
             Some(Connection::new(io, info))
@@ -146,203 +171,16 @@ async fn take_header(connection: Connection, timeout: Option<Duration>) -> Optio
     }
 }
 
-/// The addresses of client and server, if the header says them, and what came behind it.
-async fn read_header(io: &mut BoxIo) -> io::Result<(Addresses, BytesMut)> {
+/// The header, and what came behind it.
+async fn read_header(io: &mut BoxIo) -> io::Result<(ProxyHeader, BytesMut)> {
     let mut read = BytesMut::with_capacity(256);
     loop {
-        if let Some((addresses, length)) = parse(&read)? {
+        if let Some((header, length)) = parse(&read)? {
             read.advance(length);
-            return Ok((addresses, read));
+            return Ok((header, read));
         }
         if io.read_buf(&mut read).await? == 0 {
             return Err(ErrorKind::UnexpectedEof.into());
-        }
-    }
-}
-
-type Addresses = Option<(SocketAddr, SocketAddr)>;
-
-/// Reads a header, and says how long it is; `None` if it is not whole.
-fn parse(read: &[u8]) -> io::Result<Option<(Addresses, usize)>> {
-    let start = |signature: &[u8]| {
-        let seen = read.len().min(signature.len());
-        read[..seen] == signature[..seen]
-    };
-    match () {
-        () if start(V2) => parse_v2(read),
-        () if start(V1) => parse_v1(read),
-        () => malformed("there is none"),
-    }
-}
-
-fn parse_v1(read: &[u8]) -> io::Result<Option<(Addresses, usize)>> {
-    let Some(end) = read.iter().take(MAX_V1).position(|octet| *octet == b'\n') else {
-        return if read.len() < MAX_V1 { Ok(None) } else { malformed("the line is too long") };
-    };
-    let line = read[V1.len()..end].strip_suffix(b"\r").and_then(|line| std::str::from_utf8(line).ok());
-    let Some(line) = line else { return malformed("the line is no text") };
-    let words: Vec<_> = line.split(' ').collect();
-    let addresses = match words[..] {
-        ["UNKNOWN", ..] => None,
-        ["TCP4", client, server, client_port, server_port] => {
-            let ip = |text: &str| text.parse::<Ipv4Addr>().ok().map(IpAddr::from);
-            Some((address(ip(client), client_port)?, address(ip(server), server_port)?))
-        }
-        ["TCP6", client, server, client_port, server_port] => {
-            let ip = |text: &str| text.parse::<Ipv6Addr>().ok().map(IpAddr::from);
-            Some((address(ip(client), client_port)?, address(ip(server), server_port)?))
-        }
-        _ => return malformed("no TCP4, TCP6 or UNKNOWN"),
-    };
-    Ok(Some((addresses, end + 1)))
-}
-
-fn address(ip: Option<IpAddr>, port: &str) -> io::Result<SocketAddr> {
-    let digits = port.bytes().all(|octet| octet.is_ascii_digit()) && (port == "0" || !port.starts_with('0'));
-    match (ip, port.parse()) {
-        (Some(ip), Ok(port)) if digits => Ok(SocketAddr::new(ip, port)),
-        _ => malformed("no address and port"),
-    }
-}
-
-fn parse_v2(read: &[u8]) -> io::Result<Option<(Addresses, usize)>> {
-    let Some(&[command, family, high, low]) = read.get(V2.len()..V2.len() + 4) else { return Ok(None) };
-    let start = V2.len() + 4;
-    let end = start + usize::from(u16::from_be_bytes([high, low]));
-    let (is_proxied, size) = match (command, family) {
-        (0x21, 0x11) => (true, 4),
-        (0x21, 0x21) => (true, 16),
-        // The proxy speaks for itself; it does not say; paths of Unix sockets.
-        (0x20, _) | (0x21, 0x00 | 0x31) => (false, 0),
-        _ => return malformed("the version, command or family is unknown"),
-    };
-    if end - start < 2 * size + 4 * usize::from(is_proxied) {
-        return malformed("too short for its addresses");
-    }
-    let Some(mut body) = read.get(start..end) else { return Ok(None) };
-    if !is_proxied {
-        return Ok(Some((None, end)));
-    }
-    let mut ip = || match size {
-        4 => IpAddr::from(body.get_u32().to_be_bytes()),
-        _ => IpAddr::from(body.get_u128().to_be_bytes()),
-    };
-    let (client, server) = (ip(), ip());
-    let (client_port, server_port) = (body.get_u16(), body.get_u16());
-    let addresses = (SocketAddr::new(client, client_port), SocketAddr::new(server, server_port));
-    Ok(Some((Some(addresses), end)))
-}
-
-fn malformed<T>(what: &'static str) -> io::Result<T> {
-    Err(io::Error::new(ErrorKind::InvalidData, what))
-}
-
-const V1: &[u8] = b"PROXY ";
-const V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
-
-/// The longest line of version 1, by its specification.
-const MAX_V1: usize = 107;
-
-/// A network in CIDR notation, or one address.
-#[derive(Clone, Copy, Debug)]
-struct Network {
-    address: IpAddr,
-    bits: u8,
-}
-
-impl Network {
-    fn parse(text: &str) -> Result<Self, Error> {
-        let (address, bits) = text.split_once('/').map_or((text, None), |(ip, bits)| (ip, Some(bits)));
-        let network = address.parse::<IpAddr>().ok().and_then(|address| {
-            let all = if address.is_ipv4() { 32 } else { 128 };
-            let bits = bits.map_or(Some(all), |bits| bits.parse().ok())?;
-            (bits <= all).then_some(Self { address, bits })
-        });
-        network.ok_or_else(|| {
-            let what = format!("{text:?} is no network; write it as 10.0.0.0/8 or 2001:db8::/32");
-            Error::new(OurErrorKind::Option, what)
-        })
-    }
-
-    fn contains(&self, ip: IpAddr) -> bool {
-        match (self.address, ip) {
-            (IpAddr::V4(network), IpAddr::V4(ip)) => {
-                let differs = u32::from(network) ^ u32::from(ip);
-                differs.checked_shr(32 - u32::from(self.bits)).unwrap_or(0) == 0
-            }
-            (IpAddr::V6(network), IpAddr::V6(ip)) => {
-                let differs = u128::from(network) ^ u128::from(ip);
-                differs.checked_shr(128 - u32::from(self.bits)).unwrap_or(0) == 0
-            }
-            _ => false,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn v2(command: u8, family: u8, body: &[u8]) -> Vec<u8> {
-        let length = u16::try_from(body.len()).unwrap().to_be_bytes();
-        [V2, &[command, family], &length, body].concat()
-    }
-
-    #[test]
-    fn good_headers_are_read_to_their_end() {
-        let v4 = [192, 0, 2, 1, 198, 51, 100, 1, 0xdc, 4, 1, 0xbb];
-        let v6 = [&[0; 15][..], &[1], &[0; 15], &[2], &[0xdc, 4, 1, 0xbb]].concat();
-        for (header, client) in [
-            (b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\n".to_vec(), Some("192.0.2.1:56324")),
-            (b"PROXY TCP6 ::1 ::2 56324 443\r\n".to_vec(), Some("[::1]:56324")),
-            (b"PROXY UNKNOWN\r\n".to_vec(), None),
-            (b"PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n".to_vec(), None),
-            (v2(0x21, 0x11, &v4), Some("192.0.2.1:56324")),
-            (v2(0x21, 0x11, &[&v4[..], &[4, 0, 1, 9]].concat()), Some("192.0.2.1:56324")),
-            (v2(0x21, 0x21, &v6), Some("[::1]:56324")),
-            (v2(0x20, 0x00, b""), None),
-            (v2(0x21, 0x31, &[0; 216]), None),
-        ] {
-            for cut in 0..header.len() {
-                assert!(parse(&header[..cut]).unwrap().is_none(), "{cut} of {header:?}");
-            }
-            let (addresses, length) = parse(&[&header[..], b"GET /"].concat()).unwrap().unwrap();
-            assert_eq!(length, header.len());
-            assert_eq!(addresses.map(|(client, _)| client.to_string()).as_deref(), client);
-        }
-    }
-
-    #[test]
-    fn bad_headers_are_refused() {
-        for header in [
-            b"GET / HTTP/1.1\r\n".to_vec(),
-            b"PROXY TCP4 192.0.2.1 198.51.100.1 56324\r\n".to_vec(),
-            b"PROXY TCP4 ::1 ::2 1 2\r\n".to_vec(),
-            b"PROXY TCP4 192.0.2.1 198.51.100.1 +1 2\r\n".to_vec(),
-            b"PROXY TCP4 192.0.2.1 198.51.100.1 1 65536\r\n".to_vec(),
-            b"PROXY TCP4  192.0.2.1 198.51.100.1 1 2\r\n".to_vec(),
-            b"PROXY TCP4 192.0.2.1 198.51.100.1 1 2\n".to_vec(),
-            b"PROXY UDP4 192.0.2.1 198.51.100.1 1 2\r\n".to_vec(),
-            [&b"PROXY UNKNOWN "[..], &[b'x'; 100]].concat(),
-            v2(0x11, 0x11, &[0; 12]),
-            v2(0x22, 0x11, &[0; 12]),
-            v2(0x21, 0x12, &[0; 12]),
-            v2(0x21, 0x11, &[0; 11]),
-            v2(0x21, 0x21, &[0; 12]),
-        ] {
-            assert!(parse(&header).is_err(), "{:?}", String::from_utf8_lossy(&header));
-        }
-    }
-
-    #[test]
-    fn a_network_contains_what_begins_as_it_does() {
-        let contains = |network, ip: &str| Network::parse(network).unwrap().contains(ip.parse().unwrap());
-        assert!(contains("10.0.0.0/8", "10.255.0.1") && !contains("10.0.0.0/8", "11.0.0.1"));
-        assert!(contains("0.0.0.0/0", "192.0.2.1") && !contains("0.0.0.0/0", "::1"));
-        assert!(contains("2001:db8::/33", "2001:db8::1") && !contains("2001:db8::/33", "2001:db8:8000::1"));
-        assert!(contains("::1", "::1") && !contains("::1", "::2"));
-        for text in ["", "10.0.0.0/33", "10.0.0.0/", "10.0.0/8", "::/129", "a"] {
-            assert!(Network::parse(text).is_err(), "{text}");
         }
     }
 }

@@ -17,11 +17,12 @@ pub(crate) struct Rules {
     pub(crate) min_response_data_rate: Option<MinDataRate>,
     /// How much is read of what follows while a handler runs.
     pub(crate) read_ahead: usize,
+    /// How much of a body is held for a reader who does not take it.
+    pub(crate) max_held: usize,
+    /// How much is thrown away of what comes behind the last words of a connection.
+    pub(crate) max_discarded: u64,
     /// How much of an answer is gathered.
     pub(crate) max_gathered: usize,
-    /// hyper's own bounds, above those of the gate so that they are never what refuses.
-    pub(crate) hyper_buffer: usize,
-    pub(crate) hyper_max_headers: Option<usize>,
     pub(crate) http2_limits: Http2Limits,
     /// The line of a refusal that says who refuses, or nothing.
     pub(crate) server_line: &'static str,
@@ -31,6 +32,7 @@ pub(crate) struct Rules {
 
 /// What decides whether a head is taken, for every version of HTTP.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(crate) struct HeadRules {
     pub(crate) max_line: usize,
     pub(crate) max_headers_total: usize,
@@ -51,10 +53,6 @@ const MOST_HEADERS: usize = 24_000;
 /// filling.
 const READ_AHEAD: usize = 16 * 1024;
 
-/// What a head has beside its request line and its header lines: the empty line, and room for
-/// hyper's comparisons with `>=`.
-const SLACK: usize = 16;
-
 impl Rules {
     /// For HTTP/1 inside TLS, where ALPN has said that it is spoken: there is no preface to look
     /// for.
@@ -70,7 +68,7 @@ impl Rules {
             max_request_line_size,
             max_request_headers_total_size,
             max_request_header_count,
-            max_request_body_size: _, // a layer of the request, as is the rate of its body
+            max_request_body_size, // else a layer of the request, as is the rate of its body
             max_request_buffer_size,
             max_response_buffer_size,
             keep_alive_timeout,
@@ -88,9 +86,7 @@ impl Rules {
         let max_line = max_request_line_size.unwrap_or(usize::MAX);
         let max_headers_total = max_request_headers_total_size.unwrap_or(usize::MAX);
         let max_headers = max_request_header_count.unwrap_or(MOST_HEADERS).min(MOST_HEADERS);
-        let head = max_line.saturating_add(max_headers_total).saturating_add(SLACK);
-        let buffer = max_request_buffer_size.unwrap_or(READ_AHEAD);
-        let out = max_response_buffer_size.unwrap_or(usize::MAX);
+        let buffer = max_request_buffer_size.unwrap_or(usize::MAX);
         Self {
             http1: protocols.contains(Protocols::HTTP1),
             http2: protocols.contains(Protocols::HTTP2),
@@ -112,11 +108,9 @@ impl Rules {
             request_headers: *request_headers_timeout,
             min_response_data_rate: *min_response_data_rate,
             read_ahead: READ_AHEAD.min(buffer),
-            max_gathered: out,
-            // hyper takes no less than 8 KiB, and buffers answers up to the same bound.
-            hyper_buffer: head.max(out.clamp(8 * 1024, 64 * 1024)),
-            // hyper has 100 places on its stack; to ask for more costs an allocation a request.
-            hyper_max_headers: Some(max_headers).filter(|count| *count > 100),
+            max_held: buffer,
+            max_discarded: max_request_body_size.unwrap_or(u64::MAX),
+            max_gathered: max_response_buffer_size.unwrap_or(usize::MAX),
             http2_limits: http2.clone(),
             server: server_header.then_some("kestrel-rs"),
             server_line: if *server_header { "Server: kestrel-rs\r\n" } else { "" },
@@ -125,7 +119,7 @@ impl Rules {
 }
 
 impl HeadRules {
-    #[cfg(any(test, fuzzing))]
+    #[cfg(test)]
     pub(crate) fn new(limits: &Limits) -> Self {
         Rules::new(limits, Protocols::HTTP1).head
     }

@@ -85,4 +85,4 @@ impl Default for MinDataRate {
 }
 
 /// Beyond it nobody waits, and deadlines would overflow.
-const YEAR: Duration = Duration::from_hours(365 * 24);
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);

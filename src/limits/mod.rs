@@ -171,8 +171,12 @@ impl Limits {
         self.refuse(problem)
     }
 
-    /// How many upgraded connections (WebSocket, `CONNECT`) a server holds at a time; default
-    /// `None`, unlimited. Over it the client gets a 500 in place of the 101, as in Kestrel.
+    /// How many upgraded connections (WebSocket, `CONNECT`) there are at a time; default `None`,
+    /// unlimited. Over it the client gets a 500 in place of the 101, as in Kestrel. A stream of
+    /// HTTP/2 that a `CONNECT` has opened counts as one.
+    ///
+    /// Endpoints that have these limits from the [`Builder`](crate::listener::Builder::limits)
+    /// count together; one with [limits of its own](crate::Endpoint::limits) counts by itself.
     pub fn max_concurrent_upgraded_connections(mut self, limit: impl Into<Option<usize>>) -> Self {
         self.max_concurrent_upgraded_connections = limit.into();
         self
@@ -231,7 +235,8 @@ impl Limits {
     }
 
     /// The largest request body in bytes, the framing of chunks included; default 30,000,000;
-    /// `None` is unlimited. Over it: 413, then the connection closes; on HTTP/2 the stream.
+    /// `None` is unlimited. Over it: 413, then the connection closes; on HTTP/2 the stream. A body
+    /// that nobody reads is thrown away no further than this, for 5 seconds at most.
     pub fn max_request_body_size(mut self, bytes: impl Into<Option<u64>>) -> Self {
         self.max_request_body_size = bytes.into();
         self

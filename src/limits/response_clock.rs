@@ -94,8 +94,11 @@ mod tests {
     }
     use Step::{Rate, Stall, Taken, Wrote};
 
-    /// What happens at which second, and at which one the client is cut then; of 1000 octets a second after 5 s.
-    const TABLE: &[(&str, &[(u64, Step)], Option<u64>)] = &[
+    /// What it shows, what happens at which second, and at which one the client is cut then.
+    type Row = (&'static str, &'static [(u64, Step)], Option<u64>);
+
+    /// Of 1000 octets a second after 5 s.
+    const TABLE: &[Row] = &[
         ("nothing is due while the client takes what comes", &[(0, Wrote(9000))], None),
         ("a write has the grace", &[(0, Wrote(1)), (0, Stall)], Some(5)),
         ("or its own time", &[(0, Wrote(9000)), (0, Stall)], Some(9)),

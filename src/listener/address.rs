@@ -14,14 +14,15 @@
 //! bracket that is no IPv6 address.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6, ToSocketAddrs};
 use std::os::fd::RawFd;
 use std::os::unix::net::SocketAddr as UnixAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind};
-use crate::text::inet_aton;
+use crate::text::ip::{AddressText, parse_ipv6};
+use crate::text::{decimal, inet_aton};
 
 /// Where an endpoint listens, and whether it speaks TLS there.
 ///
@@ -158,15 +159,7 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.https { "https://" } else { "http://" })?;
         match &self.kind {
-            AddressKind::Ip(SocketAddr::V4(address)) => write!(f, "{address}"),
-            AddressKind::Ip(SocketAddr::V6(address)) => {
-                f.write_str("[")?;
-                write_ipv6(*address.ip(), f)?;
-                match address.scope_id() {
-                    0 => write!(f, "]:{}", address.port()),
-                    scope => write!(f, "%{scope}]:{}", address.port()),
-                }
-            }
+            AddressKind::Ip(address) => write!(f, "{}", AddressText(*address)),
             AddressKind::Localhost { name, port } => write!(f, "{name}:{port}"),
             AddressKind::AnyIp { port } => write!(f, "[::]:{port}"),
             AddressKind::Unix(path) => write!(f, "unix:{}", path.display()),
@@ -277,8 +270,7 @@ fn split_port(authority: &str, default: u16) -> Result<(&str, u16), String> {
 
 /// One to five digits: what `str::parse` also takes, a sign, is nothing that anybody means.
 fn parse_port(text: &str) -> Option<u16> {
-    let is_number = text.len() <= 5 && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|_| is_number)
+    decimal(text.as_bytes()).filter(|_| text.len() <= 5)
 }
 
 fn parse_host(host: &str, port: u16) -> Result<AddressKind, String> {
@@ -288,8 +280,8 @@ fn parse_host(host: &str, port: u16) -> Result<AddressKind, String> {
     if let Some(name) = localhost_name(host) {
         return Ok(AddressKind::Localhost { name, port });
     }
-    if let Some((ip, scope)) = parse_ipv6(host) {
-        return Ok(AddressKind::Ip(SocketAddrV6::new(ip, port, 0, scope).into()));
+    if let Some((ip, zone)) = parse_ipv6(host) {
+        return Ok(AddressKind::Ip(SocketAddrV6::new(ip, port, 0, zone_index(zone)).into()));
     }
     if host.contains([':', '[', ']']) {
         return Err(format!(
@@ -314,13 +306,6 @@ fn localhost_name(host: &str) -> Option<Box<str>> {
     (below.is_empty() || (below.len() > 1 && below.ends_with('.'))).then(|| format!("{below}{LAST}").into())
 }
 
-/// An IPv6 address, in brackets or bare, and its zone.
-fn parse_ipv6(host: &str) -> Option<(Ipv6Addr, u32)> {
-    let inside = host.strip_prefix('[').map_or(Some(host), |rest| rest.strip_suffix(']'))?;
-    let (ip, zone) = inside.split_once('%').unwrap_or((inside, ""));
-    Some((ip.parse().ok()?, zone_index(zone)))
-}
-
 /// The number of a network interface; 0, which is none, if there is no such interface.
 fn zone_index(zone: &str) -> u32 {
     let is_name = zone.bytes().all(|byte| byte.is_ascii_graphic());
@@ -333,48 +318,6 @@ fn zone_index(zone: &str) -> u32 {
         Some(SocketAddr::V6(address)) => address.scope_id(),
         _ => 0,
     }
-}
-
-/// As RFC 5952, with the last 32 bits as IPv4 where .NET writes them so.
-fn write_ipv6(ip: Ipv6Addr, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let groups = ip.segments();
-    let embeds_ipv4 = match groups {
-        [0, 0, 0, 0, 0, 0 | 0xffff, high, _] | [0, 0, 0, 0, 0xffff, 0, high, _] => high != 0,
-        [_, _, _, _, 0, 0x5efe, _, _] => true,
-        _ => false,
-    };
-    let shown = if embeds_ipv4 { &groups[..6] } else { &groups[..] };
-    let zeros = longest_zeros(shown);
-    for (i, group) in shown.iter().enumerate() {
-        if zeros.contains(&i) {
-            if i == zeros.start {
-                f.write_str("::")?;
-            }
-        } else {
-            let separator = if i == 0 || i == zeros.end && !zeros.is_empty() { "" } else { ":" };
-            write!(f, "{separator}{group:x}")?;
-        }
-    }
-    if embeds_ipv4 {
-        let separator = if zeros.end == 6 { "" } else { ":" };
-        let [.., high, low] = groups;
-        write!(f, "{separator}{}", Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))?;
-    }
-    Ok(())
-}
-
-/// The longest run of two zeros or more, the first of several.
-fn longest_zeros(groups: &[u16]) -> std::ops::Range<usize> {
-    let mut longest = 0..0;
-    let mut start = 0;
-    for (i, group) in groups.iter().enumerate() {
-        if *group != 0 {
-            start = i + 1;
-        } else if i + 1 - start > longest.len().max(1) {
-            longest = start..i + 1;
-        }
-    }
-    longest
 }
 
 #[cfg(test)]

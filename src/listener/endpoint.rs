@@ -392,7 +392,7 @@ impl Endpoint {
 }
 
 #[cfg(feature = "tls")]
-const NO_TLS: &str = "an https address needs a certificate; give one with `.tls(TlsOptions::new(Certificate::from_pem_files(\"cert.pem\", \"key.pem\")?))`, or make one for development, once for this user, with `kestrel_rs::tls::create_development_certificate()`, or use http";
+const NO_TLS: &str = "an https address needs a certificate; give one with `.tls(TlsOptions::new(Certificate::from_pem_files(\"cert.pem\", \"key.pem\")?))`, or make one for development, once for this user, with `kestrel_rs::tls::create_development_certificate()` (cargo feature `dev-certificate`), or use http";
 #[cfg(not(feature = "tls"))]
 const NO_TLS: &str = "this build has no TLS; turn the cargo feature `tls` on, or use http";
 
@@ -464,7 +464,12 @@ mod tests {
         let endpoint = Endpoint::any_ip(80).layer(note("first")).layer(note("second"));
         let innermost = service_fn(|_: Connection| async { Ok::<(), BoxError>(()) });
         let service = endpoint.layers.wrap(BoxConnectionService::new(innermost));
-        let info = ConnectionInfo::new("test".into(), None, None, crate::transport::ResetOnDrop::default());
+        let info = ConnectionInfo::new(
+            "test".into(),
+            None,
+            crate::transport::Peer::Unknown,
+            crate::transport::ResetOnDrop::default(),
+        );
         service.oneshot(Connection::new(BoxIo::new(tokio::io::empty()), info)).await.unwrap();
         assert_eq!(*seen.lock().unwrap(), ["first", "second"]);
     }

@@ -1,10 +1,10 @@
 //! The answer to a request whose body failed, where the handler has none of its own.
 //!
 //! A handler that passes the error of a body on, or an extractor that does, makes an answer with
-//! 400 or 500. This layer puts the bare answer in its place that says what happened: 408 for a
+//! 400 or 500. This layer corrects its status to the one that says what happened: 408 for a
 //! body that came too slowly, 413 for one that is too large, 431 for its trailers, 400 for bad
-//! framing; no body, and on HTTP/1 `Connection: close`. Any other answer is the handler's own word,
-//! and stays. Nothing is answered to a client that has gone.
+//! framing; on HTTP/1 it adds `Connection: close`. Headers (of CORS, the id of a request) and body stay, and so
+//! does any other answer: it is the handler's own word. Nothing is answered to a client that has gone.
 //!
 //! [`serve`](crate::serve) has this layer around the app.
 //!
@@ -33,12 +33,13 @@
 //!
 //! # Differences from Kestrel
 //!
-//! There the exception that leaves the handler says what it was. Here a 500 that the handler made
+//! There the exception that leaves the handler says what it was, and throws away what headers there
+//! are. Here they stay, and a 500 that the handler made
 //! for another reason, after its body failed, cannot be told apart.
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{CONNECTION, CONTENT_LENGTH};
+use http::header::CONNECTION;
 use http::{HeaderValue, Request, StatusCode, Version};
 use http_body::Body as _;
 use tower::Layer;
@@ -87,25 +88,18 @@ impl Step for BadRequestLayer {
             && passed_on
             && status != response.status()
         {
-            *response = bare(status, version);
+            *response.status_mut() = status;
+            if version <= Version::HTTP_11 {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
         }
     }
-}
-
-fn bare(status: StatusCode, version: Version) -> Response {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-    if version <= Version::HTTP_11 {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
 }
 
 #[cfg(test)]
 mod tests {
     use axum::Router;
-    use axum::body::{Body, Bytes};
+    use axum::body::Body;
     use axum::response::{IntoResponse, Response};
     use axum::routing::post;
     use http_body_util::BodyExt;
@@ -118,7 +112,7 @@ mod tests {
     async fn answer(status: u16) -> Response {
         let handler = async move |body: Body| match body.collect().await {
             Ok(_) => "read".into_response(),
-            Err(_) => (StatusCode::from_u16(status).unwrap(), "own").into_response(),
+            Err(_) => (StatusCode::from_u16(status).unwrap(), [("x-request-id", "7")], "own").into_response(),
         };
         let app = Router::new()
             .route("/", post(handler))
@@ -128,12 +122,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_error_passed_on_becomes_the_bare_answer() {
+    async fn an_error_passed_on_has_the_status_of_what_happened() {
         for passed_on in [400, 500] {
             let response = answer(passed_on).await;
             assert_eq!(response.status(), 413);
             assert_eq!(response.headers()["connection"], "close");
-            assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), Bytes::new());
+            assert_eq!(response.headers()["x-request-id"], "7");
+            assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "own");
         }
     }
 

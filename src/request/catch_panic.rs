@@ -29,26 +29,14 @@ use crate::telemetry::events;
 ///     .route("/", get(|| async { if true { panic!("oh") } }))
 ///     .layer(CatchPanicLayer::new());
 /// ```
-#[derive(Clone, Copy, Debug)]
-pub struct CatchPanicLayer {
-    catches: bool,
-}
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct CatchPanicLayer {}
 
 impl CatchPanicLayer {
     /// Makes the layer; it has no options.
     pub fn new() -> Self {
-        Self { catches: true }
-    }
-
-    /// A layer that does nothing, if it is not wanted.
-    pub(crate) fn only_if(wanted: bool) -> Self {
-        Self { catches: wanted }
-    }
-}
-
-impl Default for CatchPanicLayer {
-    fn default() -> Self {
-        Self::new()
+        Self {}
     }
 }
 
@@ -56,7 +44,7 @@ impl<S> Layer<S> for CatchPanicLayer {
     type Service = CatchPanic<S>;
 
     fn layer(&self, inner: S) -> CatchPanic<S> {
-        CatchPanic { inner, catches: self.catches }
+        CatchPanic { inner }
     }
 }
 
@@ -68,7 +56,6 @@ impl<S> Layer<S> for CatchPanicLayer {
 #[derive(Clone, Copy, Debug)]
 pub struct CatchPanic<S> {
     inner: S,
-    catches: bool,
 }
 
 impl<S, B> Service<Request<B>> for CatchPanic<S>
@@ -84,13 +71,10 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        if !self.catches {
-            return CatchPanicFuture { future: Some(self.inner.call(request)), catches: false };
-        }
         // Nothing of the handler is looked at after it panicked.
         let called = catch_unwind(AssertUnwindSafe(|| self.inner.call(request)));
         let future = called.map_err(|panic| events::handler_panicked(panic_message(&*panic))).ok();
-        CatchPanicFuture { future, catches: true }
+        CatchPanicFuture { future }
     }
 }
 
@@ -100,7 +84,6 @@ pin_project_lite::pin_project! {
     pub struct CatchPanicFuture<F> {
         #[pin]
         future: Option<F>,
-        catches: bool,
     }
 }
 
@@ -114,9 +97,6 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.as_mut().project();
         if let Some(future) = this.future.as_pin_mut() {
-            if !*this.catches {
-                return future.poll(cx).map_ok(IntoResponse::into_response);
-            }
             match catch_unwind(AssertUnwindSafe(|| future.poll(cx).map_ok(IntoResponse::into_response))) {
                 Ok(polled) => return polled,
                 Err(panic) => events::handler_panicked(panic_message(&*panic)),

@@ -14,6 +14,7 @@ use tower::{Layer, Service};
 
 use crate::error::BoxError;
 use crate::telemetry::events;
+use crate::text::lines::joined;
 
 /// Puts the certificate that a proxy wrote into a header into the request's extensions, as
 /// [`ForwardedClientCertificate`].
@@ -99,12 +100,11 @@ impl CertificateForwardingLayer {
 
     fn read(&self, headers: &HeaderMap) -> Option<ForwardedClientCertificate> {
         let mut lines = headers.get_all(&self.header).iter();
-        let value = lines.next()?;
-        let der = match lines.next() {
-            Some(_) => Err("the header is there more than once".into()),
-            None if value.is_empty() => return None,
-            None => (self.convert)(value),
-        };
+        if lines.next()?.is_empty() && lines.next().is_none() {
+            return None;
+        }
+        let value = HeaderValue::from_bytes(&joined(headers, &self.header));
+        let der = value.map_err(BoxError::from).and_then(|value| (self.convert)(&value));
         let der = der.unwrap_or_else(|error: BoxError| {
             events::certificate_unreadable(&error);
             None
@@ -270,6 +270,27 @@ mod tests {
         assert_eq!(seen(&layer, "MAMCAQEAAA==").await, der); // octets behind it
         let pem = BASE64.encode("-----BEGIN CERTIFICATE-----\nMAMC\nAQE=\n-----END CERTIFICATE-----\n");
         assert_eq!(seen(&layer, &pem).await, der);
+    }
+
+    #[tokio::test]
+    async fn of_several_lines_those_that_are_empty_do_not_count() {
+        let layer = CertificateForwardingLayer::new();
+        let read = |lines: &[&'static str]| {
+            let name = layer.header.clone();
+            let headers = lines
+                .iter()
+                .map(|line| (name.clone(), HeaderValue::from_static(line)))
+                .collect::<HeaderMap>();
+            layer.read(&headers).map(|certificate| certificate.der().cloned())
+        };
+        let der = Some(Some(Bytes::from_static(b"\x30\x03\x02\x01\x01")));
+        assert_eq!(read(&["", "MAMCAQE="]), der);
+        assert_eq!(read(&["MAMCAQE=", ""]), der);
+        assert_eq!(read(&["", "MAMCAQE=", "", ""]), der);
+        assert_eq!(read(&["MAMCAQE=", "MAMCAQE="]), Some(None));
+        assert_eq!(read(&["", ""]), Some(None));
+        assert_eq!(read(&[""]), None);
+        assert_eq!(read(&[]), None);
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! The headers that every answer has: `Server`. hyper adds `Date`.
+//! The headers that every answer has: `Server`. The connection adds `Date`.
 
 use axum::body::Body;
 use axum::response::Response;
@@ -6,8 +6,8 @@ use http::header::{Entry, SERVER};
 use http::{HeaderValue, Request};
 use tower::Layer;
 
-use super::RequestContext;
 use super::shared::around::{Around, Step};
+use super::{Mark, RequestContext};
 
 /// Adds a `Server` header to answers that have none.
 ///
@@ -22,16 +22,23 @@ use super::shared::around::{Around, Step};
 ///
 /// let app: Router = Router::new()
 ///     .route("/", get(|| async { "Hello, World!" }))
-///     .layer(DefaultHeadersLayer::default());
+///     .layer(DefaultHeadersLayer::new());
 /// ```
 #[derive(Clone, Debug)]
 pub struct DefaultHeadersLayer {
     server: HeaderValue,
 }
 
+impl DefaultHeadersLayer {
+    /// Makes the layer; it has no options.
+    pub fn new() -> Self {
+        Self { server: HeaderValue::from_static("kestrel-rs") }
+    }
+}
+
 impl Default for DefaultHeadersLayer {
     fn default() -> Self {
-        Self { server: HeaderValue::from_static("kestrel-rs") }
+        Self::new()
     }
 }
 
@@ -55,8 +62,10 @@ impl Step for DefaultHeadersLayer {
     }
 
     #[inline]
-    fn leave(server: HeaderValue, _: &RequestContext, response: &mut Response) {
-        if let Entry::Vacant(entry) = response.headers_mut().entry(SERVER) {
+    fn leave(server: HeaderValue, context: &RequestContext, response: &mut Response) {
+        if context.limits().has(Mark::WritesServer) {
+            context.limits().mark(Mark::Server);
+        } else if let Entry::Vacant(entry) = response.headers_mut().entry(SERVER) {
             entry.insert(server);
         }
     }

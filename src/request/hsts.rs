@@ -67,7 +67,7 @@ impl HstsLayer {
     /// For 30 days, for this host alone.
     pub fn new() -> Self {
         Self {
-            max_age: Duration::from_hours(30 * 24),
+            max_age: Duration::from_secs(30 * 24 * 3600),
             sub_domains: false,
             preload: false,
             excluded: ["localhost", "127.0.0.1", "[::1]"].map(Into::into).into(),
@@ -225,6 +225,7 @@ mod tests {
         assert_eq!(value.as_deref(), Some("max-age=1; includeSubDomains; preload"));
     }
 
+    #[cfg(feature = "idn")]
     #[tokio::test]
     async fn excluded_hosts_do_not_have_it() {
         let layer = HstsLayer::new().exclude_host("bücher.example").unwrap();

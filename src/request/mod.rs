@@ -24,6 +24,8 @@
 //!
 //! # Layers to add
 //!
+//! The routes of a gRPC service get [`GrpcLayer`].
+//!
 //! Where several are, this is their order, the outermost first:
 //!
 //! ```
@@ -52,6 +54,7 @@ mod catch_panic;
 mod certificate_forwarding;
 mod default_headers;
 pub mod forwarded_headers;
+mod grpc;
 pub mod host_filtering;
 mod hsts;
 pub mod https_redirection;
@@ -71,6 +74,7 @@ pub use certificate_forwarding::{
 };
 pub use default_headers::{DefaultHeaders, DefaultHeadersLayer};
 pub use forwarded_headers::{ForwardedHeaders, ForwardedHeadersLayer, IpNetwork};
+pub use grpc::{Grpc, GrpcLayer};
 pub use host_filtering::{AllowedHosts, HostFilteringLayer};
 pub use hsts::{Hsts, HstsLayer};
 pub use https_redirection::HttpsRedirectionLayer;
@@ -81,8 +85,8 @@ pub use min_response_data_rate::{MinResponseDataRate, MinResponseDataRateLayer};
 pub(crate) use reset::ResetWith;
 pub use reset::{ErrorCode, Reset, ResetLayer, ResetStreams};
 pub use shared::{
-    Around, AroundFuture, BodyError, LimitError, NoTls, NotAvailable, NotServedByKestrel, OrAnswer, PathBase,
-    RequestAborted, RequestId, RequestLimits, RequestScheme,
+    Around, AroundFuture, BodyError, EarlyHints, LimitError, NoTls, NotAvailable, NotServedByKestrel,
+    OrAnswer, PathBase, RequestAborted, RequestId, RequestLimits, RequestScheme,
 };
 pub(crate) use shared::{LimitState, Mark, RequestContext, Stack};
 pub use synchronous_io::{

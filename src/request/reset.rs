@@ -13,7 +13,7 @@
 //!     "over HTTP/1, this"
 //! }
 //!
-//! let app: Router = Router::new().route("/", get(proxied)).layer(ResetLayer::default());
+//! let app: Router = Router::new().route("/", get(proxied)).layer(ResetLayer::new());
 //! ```
 //!
 //! # When it works
@@ -277,7 +277,7 @@ mod tests {
 
     async fn ask(app: Router, version: Version) -> Response {
         let request = Request::builder().version(version).body(Body::empty()).unwrap();
-        app.layer(ResetLayer::default()).oneshot(request).await.unwrap()
+        app.layer(ResetLayer::new()).oneshot(request).await.unwrap()
     }
 
     fn code(error: &axum::Error) -> Option<u32> {

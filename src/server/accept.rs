@@ -127,8 +127,7 @@ async fn accept(
                 }
             }
         };
-        let info =
-            ConnectionInfo::new(endpoint.name.clone(), accepted.local, accepted.remote, accepted.reset);
+        let info = ConnectionInfo::new(endpoint.name.clone(), accepted.local, accepted.peer, accepted.reset);
         info.insert_all(accepted.items);
         let live = tracker.track(&info);
         let served = service.clone().oneshot(Connection::new(accepted.io, info.clone()));

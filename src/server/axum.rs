@@ -8,18 +8,20 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::accept::Accepting;
+use super::axum_stream::AxumStream;
 use super::pipeline;
 use super::tracker::Tracker;
 use crate::connection::ConnectionInfo;
 use crate::error::{Error, ErrorKind};
-use crate::http::GuardedStream;
 use crate::listener::{BoundAddr, KestrelListener};
 
 impl KestrelListener {
-    /// A listener for `axum::serve`, which keeps every guard of a connection: its layers and
-    /// limits, the rules for heads and bodies, the timeouts, and the rate at which answers are
-    /// taken. What concerns a request (the size and rate of bodies) comes with the request layers,
-    /// and `axum::serve` has no time for its shutdown.
+    /// A listener for `axum::serve`, without the guards of HTTP: those are [`serve`](crate::serve)'s.
+    ///
+    /// It has the endpoints, TLS, the PROXY protocol, the connection layers, and the limit for connections. What is
+    /// said of heads, bodies, timeouts and rates in [`Limits`](crate::Limits) counts for nothing here: axum's hyper
+    /// reads the requests, with no time for a head, an idle connection or a shutdown. Neither do an endpoint's
+    /// [`Protocols`](crate::Protocols), but for what TLS offers by ALPN. The request layers can be added to the app.
     ///
     /// A handler gets the connection as `ConnectInfo<ConnectionInfo>`, with
     /// `app.into_make_service_with_connect_info::<ConnectionInfo>()`. `ConnectInfo<SocketAddr>` is
@@ -28,12 +30,6 @@ impl KestrelListener {
     /// # Errors
     ///
     /// Outside a runtime of tokio, since accepting begins here.
-    ///
-    /// # Differences from `kestrel_rs::serve`
-    ///
-    /// axum sets hyper up: an answer to HTTP/1.0 says 1.0, the path is not normalised, and a
-    /// chunked body on HTTP/1.0 is refused. Rules for client certificates of server names hold in
-    /// handshakes only, whatever host a request names then.
     ///
     /// # Example
     ///
@@ -77,16 +73,16 @@ impl KestrelListener {
 /// See [`KestrelListener::into_axum`].
 #[derive(Debug)]
 pub struct AxumListener {
-    accepted: mpsc::Receiver<GuardedStream>,
+    accepted: mpsc::Receiver<AxumStream>,
     local: BoundAddr,
     _accepting: Accepting,
 }
 
 impl Listener for AxumListener {
-    type Io = GuardedStream;
+    type Io = AxumStream;
     type Addr = BoundAddr;
 
-    async fn accept(&mut self) -> (GuardedStream, BoundAddr) {
+    async fn accept(&mut self) -> (AxumStream, BoundAddr) {
         match self.accepted.recv().await {
             Some(stream) => {
                 let remote = stream.info().remote_addr();

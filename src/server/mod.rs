@@ -2,6 +2,7 @@
 
 mod accept;
 mod axum;
+mod axum_stream;
 mod pipeline;
 mod running;
 mod signals;
@@ -20,8 +21,10 @@ use http::Request;
 use tower::Service;
 
 pub use self::axum::AxumListener;
+pub use self::axum_stream::AxumStream;
 use crate::error::Error;
 use crate::http::upgrade::UpgradeLimit;
+use crate::limits::Limits;
 use crate::listener::{IntoListener, KestrelListener};
 use crate::telemetry::events;
 use running::Running;
@@ -268,11 +271,18 @@ async fn run(
     }
     let mut server = Running::new(timeout, addresses.len());
     let endpoints = listener.into_endpoints();
-    // One count for the server, by the most that any of its endpoints allows.
-    let upgrades = endpoints.iter().map(|endpoint| endpoint.limits.max_concurrent_upgraded_connections);
-    let upgrades =
-        Arc::new(UpgradeLimit::new(upgrades.max_by_key(|limit| limit.unwrap_or(usize::MAX)).flatten()));
+    // Endpoints that share their limits share the count.
+    let mut counts: Vec<(Arc<Limits>, Arc<UpgradeLimit>)> = Vec::new();
     for endpoint in endpoints {
+        let known = counts.iter().find(|(limits, _)| Arc::ptr_eq(limits, &endpoint.limits));
+        let upgrades = if let Some((_, upgrades)) = known {
+            Arc::clone(upgrades)
+        } else {
+            let limit = endpoint.limits.max_concurrent_upgraded_connections;
+            let upgrades = Arc::new(UpgradeLimit::new(limit));
+            counts.push((Arc::clone(&endpoint.limits), Arc::clone(&upgrades)));
+            upgrades
+        };
         let app = pipeline::requests(app.clone(), &endpoint.limits, default_layers);
         let service = pipeline::connections(&endpoint, &app, &upgrades);
         server.accepting.start(endpoint, &service, &server.tracker, accept::tasks());

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use axum::response::IntoResponse;
 use tokio::sync::mpsc;
 use tower::ServiceBuilder;
 use tower::util::BoxCloneService;
 
 use super::HttpService;
+use super::axum_stream::{AxumStream, HandOver};
 use crate::connection::{BoxConnectionService, ConnectionLayer, ConnectionLimitLayer};
 use crate::http::upgrade::UpgradeLimit;
-use crate::http::{App, GuardedStream, HandOver, HttpProtocol};
+use crate::http::{App, HttpProtocol};
 use crate::limits::Limits;
 use crate::listener::BoundEndpoint;
 use crate::request::{
@@ -29,12 +31,8 @@ pub(super) fn connections<S: App>(
 }
 
 /// The same for connections that another server takes.
-pub(super) fn handed_over(
-    endpoint: &BoundEndpoint,
-    to: &mpsc::Sender<GuardedStream>,
-) -> BoxConnectionService {
-    let hand_over = HandOver::new(&endpoint.limits, endpoint.protocols, to.clone());
-    around(endpoint, BoxCloneService::new(hand_over))
+pub(super) fn handed_over(endpoint: &BoundEndpoint, to: &mpsc::Sender<AxumStream>) -> BoxConnectionService {
+    around(endpoint, BoxCloneService::new(HandOver(to.clone())))
 }
 
 fn around(endpoint: &BoundEndpoint, innermost: BoxConnectionService) -> BoxConnectionService {
@@ -49,17 +47,18 @@ fn around(endpoint: &BoundEndpoint, innermost: BoxConnectionService) -> BoxConne
 /// What answers requests: the default layers, unless they are not wanted, around the app.
 pub(super) fn requests<S: HttpService>(app: S, limits: &Limits, default_layers: bool) -> impl App + use<S> {
     ServiceBuilder::new()
-        .layer(
-            Stack::outermost(limits.server_header.then(DefaultHeadersLayer::default))
-                .then(ResetLayer::default())
+        .option_layer(default_layers.then(|| {
+            Stack::outermost(limits.server_header.then(DefaultHeadersLayer::new))
+                .then(ResetLayer::new())
                 .then(BadRequestLayer::new())
-                .then(TrailersLayer::default())
+                .then(TrailersLayer::new())
                 .then(MinResponseDataRateLayer::new(limits.min_response_data_rate))
                 .then(MinRequestBodyDataRateLayer::new(limits.min_request_body_data_rate))
                 .then(MaxRequestBodySizeLayer::new(limits.max_request_body_size))
-                .then(SynchronousIoLayer::default())
-                .only_if(default_layers),
-        )
-        .layer(CatchPanicLayer::only_if(default_layers))
+                .then(SynchronousIoLayer::refused())
+        }))
+        .option_layer(default_layers.then(CatchPanicLayer::new))
+        // Inside, since this may panic too.
+        .map_response(IntoResponse::into_response)
         .service(app)
 }

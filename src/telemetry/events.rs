@@ -1,6 +1,8 @@
 //! Every log event, one function each, named as Kestrel names it.
 //!
-//! What a client can cause is logged at debug, never above: nobody outside may fill the log.
+//! What a client can cause is logged at debug, never above: nobody outside may fill the log. What others have written
+//! (clients, handlers, certificates, the system) is a field of its own, [`Escaped`], and never part of the message:
+//! nobody writes a line of the log. The tests hold each function here to it.
 
 use std::fmt::Display;
 use std::io;
@@ -10,6 +12,7 @@ use std::path::Path;
 use http::{HeaderName, StatusCode};
 
 use super::About;
+use super::escaped::Escaped;
 
 /// Over the limit for connections.
 pub(crate) fn connection_rejected(connection: &dyn About) {
@@ -18,12 +21,12 @@ pub(crate) fn connection_rejected(connection: &dyn About) {
 
 /// A connection ended in a way that its protocol does not have.
 pub(crate) fn connection_failed(connection: &dyn About, error: &dyn Display) {
-    tracing::debug!(target: "kestrel_rs::connections", id = %connection.id(), endpoint = connection.endpoint(), %error, "connection failed");
+    tracing::debug!(target: "kestrel_rs::connections", id = %connection.id(), endpoint = connection.endpoint(), error = %Escaped(error), "connection failed");
 }
 
 /// A request was refused before any handler saw it, or inside its body.
 pub(crate) fn bad_request(connection: &dyn About, reason: &dyn Display, status: u16) {
-    tracing::debug!(target: "kestrel_rs::bad_requests", id = %connection.id(), endpoint = connection.endpoint(), status, "bad request: {reason}");
+    tracing::debug!(target: "kestrel_rs::bad_requests", id = %connection.id(), endpoint = connection.endpoint(), status, reason = %Escaped(reason), "bad request");
 }
 
 /// An endpoint that speaks only HTTP/2, and a TLS client that did not ask for it.
@@ -44,7 +47,7 @@ pub(crate) fn octets(connection: &dyn About, name: &str, what: &str, length: usi
 /// A TLS handshake did not come to its end. What a client can cause is never more than debug.
 #[cfg(feature = "tls")]
 pub(crate) fn tls_handshake_failed(connection: &dyn About, error: &dyn Display) {
-    tracing::debug!(target: "kestrel_rs::connections", id = %connection.id(), endpoint = connection.endpoint(), %error, "TLS handshake failed");
+    tracing::debug!(target: "kestrel_rs::connections", id = %connection.id(), endpoint = connection.endpoint(), error = %Escaped(error), "TLS handshake failed");
 }
 
 /// The time for a TLS handshake is over.
@@ -66,12 +69,12 @@ pub(crate) fn response_too_slow(connection: &dyn About) {
 
 /// An endpoint cannot accept for now.
 pub(crate) fn accept_failed(endpoint: &str, error: &io::Error) {
-    tracing::error!(target: "kestrel_rs", endpoint, %error, "cannot accept connections; trying again in a second");
+    tracing::error!(target: "kestrel_rs", endpoint, error = %Escaped(error), "cannot accept connections; trying again in a second");
 }
 
 /// The server is ready.
 pub(crate) fn now_listening(endpoint: &dyn Display) {
-    tracing::info!(target: "kestrel_rs", "now listening on {endpoint}");
+    tracing::info!(target: "kestrel_rs", "now listening on {}", Escaped(endpoint));
     say(format_args!("now listening on {endpoint}"));
 }
 
@@ -107,7 +110,7 @@ pub(crate) fn connections_cut(connections: usize) {
 
 /// `localhost` listens on one of its two addresses only.
 pub(crate) fn loopback_unavailable(endpoint: &dyn Display, missing: SocketAddr, error: &io::Error) {
-    tracing::info!(target: "kestrel_rs::listener", %endpoint, %missing, %error, "cannot listen on one of the loopback addresses");
+    tracing::info!(target: "kestrel_rs::listener", endpoint = %Escaped(endpoint), %missing, error = %Escaped(error), "cannot listen on one of the loopback addresses");
 }
 
 /// An endpoint was given a name that looks like a place to listen, or like a filter.
@@ -117,27 +120,27 @@ pub(crate) fn host_name_restricts_nothing(host: &str, port: u16) {
 
 /// Every address means every IPv4 address here.
 pub(crate) fn no_dual_stack(port: u16, error: &io::Error) {
-    tracing::debug!(target: "kestrel_rs::listener", port, %error, "cannot listen on [::]; trying 0.0.0.0");
+    tracing::debug!(target: "kestrel_rs::listener", port, error = %Escaped(error), "cannot listen on [::]; trying 0.0.0.0");
 }
 
 /// A file that stood for a socket on which nobody listens any more.
 pub(crate) fn stale_socket_removed(path: &Path) {
-    tracing::info!(target: "kestrel_rs::listener", path = %path.display(), "removed the socket file of a server that is gone");
+    tracing::info!(target: "kestrel_rs::listener", path = %Escaped(path.display()), "removed the socket file of a server that is gone");
 }
 
 pub(crate) fn socket_not_removed(path: &Path, error: &io::Error) {
-    tracing::warn!(target: "kestrel_rs::listener", path = %path.display(), %error, "cannot remove the socket file");
+    tracing::warn!(target: "kestrel_rs::listener", path = %Escaped(path.display()), error = %Escaped(error), "cannot remove the socket file");
 }
 
 /// A handler panicked; its client got a 500. What panics is the app, so this is an error.
-pub(crate) fn handler_panicked(message: &str) {
-    tracing::error!(target: "kestrel_rs", message, "a handler panicked");
+pub(crate) fn handler_panicked(text: &str) {
+    tracing::error!(target: "kestrel_rs", panic = %Escaped(text), "a handler panicked");
 }
 
 /// A request for a host that is not allowed.
 pub(crate) fn host_not_allowed(host: &[u8]) {
     let host = String::from_utf8_lossy(host);
-    tracing::debug!(target: "kestrel_rs::request", %host, "the host is not allowed");
+    tracing::debug!(target: "kestrel_rs::request", host = %Escaped(host), "the host is not allowed");
 }
 
 /// A request that names no host, where it must.
@@ -146,14 +149,20 @@ pub(crate) fn host_missing() {
 }
 
 /// Somebody who is not trusted forwards requests, or claims to.
-pub(crate) fn unknown_proxy(address: SocketAddr) {
-    tracing::debug!(target: "kestrel_rs::request", %address, "unknown proxy");
+pub(crate) fn unknown_proxy(address: &dyn Display) {
+    tracing::debug!(target: "kestrel_rs::request", address = %Escaped(address), "unknown proxy");
+}
+
+/// An element of `Forwarded` that is none.
+pub(crate) fn forwarded_element_unreadable(text: &[u8]) {
+    let text = String::from_utf8_lossy(text);
+    tracing::debug!(target: "kestrel_rs::request", text = %Escaped(text), "an element of Forwarded is none");
 }
 
 /// What should be the address of a client is none.
 pub(crate) fn forwarded_address_unreadable(text: &[u8]) {
     let text = String::from_utf8_lossy(text);
-    tracing::debug!(target: "kestrel_rs::request", %text, "a forwarded address is none");
+    tracing::debug!(target: "kestrel_rs::request", text = %Escaped(text), "a forwarded address is none");
 }
 
 /// The forwarded headers do not fit together, though they must.
@@ -168,7 +177,7 @@ pub(crate) fn https_port_unknown() {
 
 /// The certificate in a header cannot be read.
 pub(crate) fn certificate_unreadable(error: &dyn Display) {
-    tracing::debug!(target: "kestrel_rs::request", %error, "cannot read the client's certificate from the header");
+    tracing::debug!(target: "kestrel_rs::request", error = %Escaped(error), "cannot read the client's certificate from the header");
 }
 
 /// What a handler made cannot be sent: its Content-Length is none or not that of the body, or its
@@ -179,23 +188,23 @@ pub(crate) fn answer_broken(status: StatusCode) {
 
 /// The body of an answer failed before its first octet; the client got a 500.
 pub(crate) fn body_failed(error: &dyn Display) {
-    tracing::debug!(target: "kestrel_rs", %error, "the body of a response failed before it began");
+    tracing::debug!(target: "kestrel_rs", error = %Escaped(error), "the body of a response failed before it began");
 }
 
 /// A handler set headers that HTTP/2 does not have.
 pub(crate) fn connection_headers_dropped(header: &HeaderName) {
-    tracing::debug!(target: "kestrel_rs", %header, "a header of HTTP/1 was left out of a response over HTTP/2");
+    tracing::debug!(target: "kestrel_rs", header = %Escaped(header), "a header of HTTP/1 was left out of a response over HTTP/2");
 }
 
 /// Browsers look at the alternative names only.
 #[cfg(feature = "tls")]
 pub(crate) fn certificate_without_names(certificate: &dyn Display, subject: &dyn Display) {
-    tracing::warn!(target: "kestrel_rs::tls", %certificate, %subject, "the certificate has no subject alternative name; clients will not accept it for any host name");
+    tracing::warn!(target: "kestrel_rs::tls", certificate = %Escaped(certificate), subject = %Escaped(subject), "the certificate has no subject alternative name; clients will not accept it for any host name");
 }
 
 #[cfg(feature = "tls")]
 pub(crate) fn certificate_expired(certificate: &dyn Display, subject: &dyn Display, since: &dyn Display) {
-    tracing::warn!(target: "kestrel_rs::tls", %certificate, %subject, %since, "the certificate has expired; clients will not accept it");
+    tracing::warn!(target: "kestrel_rs::tls", certificate = %Escaped(certificate), subject = %Escaped(subject), since = %Escaped(since), "the certificate has expired; clients will not accept it");
 }
 
 #[cfg(feature = "tls")]
@@ -204,44 +213,49 @@ pub(crate) fn certificate_not_yet_valid(
     subject: &dyn Display,
     from: &dyn Display,
 ) {
-    tracing::warn!(target: "kestrel_rs::tls", %certificate, %subject, %from, "the certificate is not valid yet; clients will not accept it");
+    tracing::warn!(target: "kestrel_rs::tls", certificate = %Escaped(certificate), subject = %Escaped(subject), from = %Escaped(from), "the certificate is not valid yet; clients will not accept it");
 }
 
 /// Certificates beside the server's own that do not lead from it to an authority.
 #[cfg(feature = "tls")]
 pub(crate) fn certificates_unrelated(certificate: &dyn Display, count: usize) {
-    tracing::warn!(target: "kestrel_rs::tls", %certificate, count, "certificates that are no issuers of the server's are not sent");
+    tracing::warn!(target: "kestrel_rs::tls", certificate = %Escaped(certificate), count, "certificates that are no issuers of the server's are not sent");
 }
 
 #[cfg(feature = "tls")]
 pub(crate) fn certificate_reloaded(certificate: &dyn std::fmt::Debug) {
-    tracing::info!(target: "kestrel_rs::tls", ?certificate, "certificate changed; new connections get the new one");
+    tracing::info!(target: "kestrel_rs::tls", certificate = %Escaped(format_args!("{certificate:?}")), "certificate changed; new connections get the new one");
 }
 
 /// The file of the authorities for client certificates changed, and is in use.
 #[cfg(feature = "tls")]
 pub(crate) fn authorities_reloaded(path: &Path) {
-    tracing::info!(target: "kestrel_rs::tls", path = %path.display(), "authorities for client certificates changed; new connections are verified by the new ones");
+    tracing::info!(target: "kestrel_rs::tls", path = %Escaped(path.display()), "authorities for client certificates changed; new connections are verified by the new ones");
 }
 
 /// The file of the authorities for client certificates changed and cannot be used as it is.
 #[cfg(feature = "tls")]
 pub(crate) fn authorities_not_reloaded(error: &dyn std::fmt::Debug) {
-    tracing::warn!(target: "kestrel_rs::tls", ?error, "the file of the authorities for client certificates changed, but cannot be used; going on with those loaded before");
+    tracing::warn!(target: "kestrel_rs::tls", error = %Escaped(format_args!("{error:?}")), "the file of the authorities for client certificates changed, but cannot be used; going on with those loaded before");
 }
 
 /// The files of a certificate changed and cannot be used as they are.
 #[cfg(feature = "tls")]
 pub(crate) fn certificate_not_reloaded(error: &dyn std::fmt::Debug) {
-    tracing::warn!(target: "kestrel_rs::tls", ?error, "the certificate's files changed, but cannot be used; going on with the certificate loaded before");
+    tracing::warn!(target: "kestrel_rs::tls", error = %Escaped(format_args!("{error:?}")), "the certificate's files changed, but cannot be used; going on with the certificate loaded before");
 }
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "dev-certificate")]
 pub(crate) fn development_certificate_created(path: &Path) {
-    tracing::info!(target: "kestrel_rs::tls", path = %path.display(), "created a development certificate for localhost; browsers warn of it until you trust it");
+    tracing::info!(target: "kestrel_rs::tls", path = %Escaped(path.display()), "created a development certificate for localhost; browsers warn of it until you trust it");
 }
 
 #[cfg(feature = "tls")]
 pub(crate) fn development_certificate_unusable(path: &Path, reason: &dyn Display) {
-    tracing::warn!(target: "kestrel_rs::tls", path = %path.display(), %reason, "the development certificate cannot be used; `kestrel_rs::tls::create_development_certificate()` makes a new one");
+    tracing::warn!(target: "kestrel_rs::tls", path = %Escaped(path.display()), reason = %Escaped(reason), "the development certificate cannot be used; `kestrel_rs::tls::create_development_certificate()` makes a new one");
 }
+
+#[cfg(feature = "dev-certificate")]
+#[cfg(test)]
+#[path = "events_tests.rs"]
+mod tests;

@@ -1,5 +1,6 @@
 //! What the server says about itself: one function for each log event.
 
+mod escaped;
 pub(crate) mod events;
 
 /// The connection that an event is about. What a connection is comes above this stage, so it says

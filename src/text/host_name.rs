@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
+use super::authority::host_length;
 use super::host;
 
 /// The name, or the address with its brackets, of a host with or without a port; `None` if the host is none.
@@ -50,9 +51,7 @@ fn spelled(text: &str) -> Option<Cow<'_, str>> {
 
 /// Where a port begins; the colon is part of it.
 fn split(host: &str) -> (&str, &str) {
-    let address = if host.starts_with('[') { host.find(']').unwrap_or(0) } else { 0 };
-    let end = host[address..].find(':').map_or(host.len(), |colon| address + colon);
-    host.split_at(end)
+    host.split_at(host_length(host.as_bytes()))
 }
 
 /// What a list has.
@@ -81,6 +80,9 @@ impl std::fmt::Display for NotAName {
         write!(f, "no request can name {:?} as its host; ", self.text)?;
         match &self.meant {
             Some(meant) => write!(f, "write {meant:?}"),
+            None if !self.text.is_ascii() && cfg!(not(feature = "idn")) => {
+                f.write_str("names in Unicode take the cargo feature `idn`; turn it on, or write punycode (xn--)")
+            }
             None if self.entries == Entries::Patterns && self.text.contains('*') => {
                 f.write_str("a `*` stands before a dot, for all that is below a name: \"*.example.com\"")
             }
@@ -109,6 +111,7 @@ fn meant(text: &str, entries: Entries) -> Option<String> {
 mod tests {
     use super::*;
 
+    #[cfg(feature = "idn")]
     #[test]
     fn only_what_the_grammar_takes_has_a_name() {
         for (host, name) in [
@@ -134,6 +137,7 @@ mod tests {
         assert_eq!(of_any_script("bücher.example:x".as_bytes()), None);
     }
 
+    #[cfg(feature = "idn")]
     #[test]
     fn an_entry_that_no_host_is_says_what_to_write() {
         assert_eq!(of_entry("bücher.example").unwrap(), "xn--bcher-kva.example");

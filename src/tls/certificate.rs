@@ -46,7 +46,7 @@ use crate::telemetry::events;
 /// | what | how |
 /// |---|---|
 /// | keys | RSA (2048 to 8192 bits), ECDSA with P-256, P-384 or P-521, Ed25519 |
-/// | key formats | PKCS#8, PKCS#1 and SEC1, in PEM or DER; PKCS#8 encrypted with PBES2; PFX |
+/// | key formats | PKCS#8, PKCS#1 and SEC1, in PEM or DER; with the feature `encrypted-keys` PKCS#8 encrypted with PBES2; with `pfx` PFX |
 /// | chain | the server's certificate and its issuers in any order; it is sent in order and without the root |
 ///
 /// PEM may have text around its blocks, CRLF line ends and a byte order mark.
@@ -124,7 +124,8 @@ impl Certificate {
         Self::from_pem_files(path.as_ref(), path.as_ref())
     }
 
-    /// As [`from_pem_files`](Self::from_pem_files), for a key that is encrypted (`ENCRYPTED PRIVATE KEY`).
+    /// As [`from_pem_files`](Self::from_pem_files), for a key that is encrypted (`ENCRYPTED PRIVATE KEY`). It takes the
+    /// cargo feature `encrypted-keys`.
     ///
     /// The password is kept for as long as the certificate, since the files may change. A key that is not
     /// encrypted is an error, as it is for Kestrel: somebody believes that it is.
@@ -137,7 +138,8 @@ impl Certificate {
         Self::from_source(Source::new(certificate.as_ref(), key.as_ref(), format))
     }
 
-    /// A PFX file (PKCS#12, `.pfx` or `.p12`). Its whole chain is sent. The password may be empty.
+    /// A PFX file (PKCS#12, `.pfx` or `.p12`). Its whole chain is sent. The password may be empty. It takes the cargo
+    /// feature `pfx`.
     ///
     /// The password is kept for as long as the certificate, since the file may change.
     pub fn from_pfx_file(path: impl AsRef<Path>, password: &str) -> Result<Self, Error> {

@@ -26,6 +26,7 @@ fn sent(certificate: &Certificate) -> Vec<CertificateDer<'static>> {
     certificate.current().cert.clone()
 }
 
+#[cfg(feature = "pfx")]
 #[test]
 fn a_chain_is_sent_in_order_and_without_its_root() {
     let whole = vec![der("leaf.pem"), der("intermediate.pem")];
@@ -79,6 +80,7 @@ fn every_recorded_pair_loads() {
     }
 }
 
+#[cfg(feature = "pfx")]
 #[test]
 fn every_recorded_pfx_file_opens() {
     for (file, password, certificate) in [
@@ -96,6 +98,7 @@ fn every_recorded_pfx_file_opens() {
     }
 }
 
+#[cfg(feature = "encrypted-keys")]
 #[test]
 fn encrypted_keys_open_with_their_password() {
     for (certificate, key) in [
@@ -145,6 +148,7 @@ fn among_issuers_of_one_name_the_one_with_the_right_key_is_sent() {
     assert_eq!(sent(&loaded), [own.der().clone(), right.der().clone()]);
 }
 
+#[cfg(feature = "pfx")]
 #[test]
 fn the_key_is_not_in_the_debug_text() {
     let loaded = Certificate::from_pfx_file(fact("rsa.pfx"), "secret").unwrap();

@@ -195,7 +195,7 @@ impl ClientTrust {
             (Anchors::System, Anchors::System) => true,
             (Anchors::Known(this), Anchors::Known(that)) => match (this, that) {
                 (Known::Any, Known::Any) => true,
-                (Known::Given(these), Known::Given(those)) => these == those,
+                (Known::Given(ours), Known::Given(others)) => ours == others,
                 (Known::File(this), Known::File(that)) => this == that,
                 _ => false,
             },

@@ -10,21 +10,15 @@
 //! **Differences from Kestrel**: it is made by the program itself rather than by `dotnet dev-certs`, has an ECDSA key,
 //! and lies as PEM in the user's data folder. Trusting it is left to the user, since it changes the whole machine.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use rcgen::{
-    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
-    SanType,
-};
-use x509_parser::time::ASN1Time;
 
 use super::certificate::Certificate;
-use crate::error::{BoxError, Error, ErrorKind};
+use crate::error::{Error, ErrorKind};
 use crate::telemetry::events;
+
+#[cfg(feature = "dev-certificate")]
+mod maker;
 
 impl Certificate {
     /// The development certificate of this user, made if there is none that can be used.
@@ -36,7 +30,8 @@ impl Certificate {
     ///
     /// # Errors
     ///
-    /// The user has no data folder (neither `XDG_DATA_HOME` nor a home is set), or it cannot be written to.
+    /// The user has no data folder (neither `XDG_DATA_HOME` nor a home is set), or it cannot be written to, or there is
+    /// none yet and the cargo feature `dev-certificate`, which makes one, is off.
     ///
     /// # Differences from Kestrel
     ///
@@ -92,24 +87,38 @@ impl DevelopmentCertificate {
 
 fn development_in(folder: &Path) -> Result<(Certificate, DevelopmentCertificate), Error> {
     let paths = DevelopmentCertificate::of(folder);
-    if let Some(certificate) = find(&paths) {
-        return Ok((certificate, paths));
+    match find(&paths) {
+        Some(certificate) => Ok((certificate, paths)),
+        None => make(folder, paths),
     }
-    let failed = |error: BoxError| {
+}
+
+#[cfg(not(feature = "dev-certificate"))]
+fn make(_: &Path, _: DevelopmentCertificate) -> Result<(Certificate, DevelopmentCertificate), Error> {
+    let text =
+        "to make a development certificate takes the cargo feature `dev-certificate`; turn it on, for once";
+    Err(Error::new(ErrorKind::Certificate, text))
+}
+
+#[cfg(feature = "dev-certificate")]
+fn make(
+    folder: &Path,
+    paths: DevelopmentCertificate,
+) -> Result<(Certificate, DevelopmentCertificate), Error> {
+    let failed = |error: crate::error::BoxError| {
         let text = format!(
             "cannot make a development certificate in '{}'; check who owns the folder, or set XDG_DATA_HOME to another",
             folder.display()
         );
         Error::new(ErrorKind::Certificate, text).with_source(error)
     };
-    private_folder(folder).map_err(|error| failed(error.into()))?;
+    maker::private_folder(folder).map_err(|error| failed(error.into()))?;
     // Held until the end of the function: of two programs that start together, one makes it.
-    let lock = File::create(folder.join(".lock")).and_then(|file| file.lock().map(|()| file));
-    let _lock = lock.map_err(|error| failed(error.into()))?;
+    let _lock = maker::lock(&folder.join(".lock")).map_err(|error| failed(error.into()))?;
     if let Some(certificate) = find(&paths) {
         return Ok((certificate, paths));
     }
-    create(&paths).map_err(failed)?;
+    maker::create(&paths.certificate, &paths.key).map_err(failed)?;
     events::development_certificate_created(&paths.certificate);
     let certificate = Certificate::from_pem_files(&paths.certificate, &paths.key)?;
     Ok((certificate, paths))
@@ -134,68 +143,6 @@ fn find(paths: &DevelopmentCertificate) -> Option<Certificate> {
         Err(error) => return unusable(&error),
     }
     Certificate::from_pem_files(&paths.certificate, &paths.key).map_or_else(|error| unusable(&error), Some)
-}
-
-fn create(paths: &DevelopmentCertificate) -> Result<(), BoxError> {
-    let key = KeyPair::generate()?;
-    let names = [
-        "localhost",
-        "*.dev.localhost",
-        "*.dev.internal",
-        "host.docker.internal",
-        "host.containers.internal",
-    ];
-    let mut params = CertificateParams::new(names.map(str::to_owned))?;
-    for address in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
-        params.subject_alt_names.push(SanType::IpAddress(address));
-    }
-    let mut name = DistinguishedName::new();
-    name.push(DnType::CommonName, "localhost");
-    name.push(DnType::OrganizationName, "kestrel-rs development certificate");
-    params.distinguished_name = name;
-    let now = ASN1Time::now().to_datetime();
-    params.not_before = now;
-    params.not_after = now + VALIDITY;
-    // An authority's key on a developer's disk could vouch for any site.
-    params.is_ca = IsCa::ExplicitNoCa;
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    let certificate = params.self_signed(&key)?;
-    replace(&paths.key, key.serialize_pem().as_bytes(), 0o600)?;
-    replace(&paths.certificate, certificate.pem().as_bytes(), 0o644)?;
-    Ok(())
-}
-
-/// A year, as ASP.NET Core's; more than 398 days, and Apple's systems refuse it.
-const VALIDITY: Duration = Duration::from_hours(365 * 24);
-
-/// Writes beside the file and moves it there, so that nobody sees half of it.
-fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    let new = path.with_extension("new");
-    // With another mode, or a link to somewhere else.
-    let _ = fs::remove_file(&new);
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
-    #[cfg(not(unix))]
-    let _ = mode;
-    let mut file = options.open(&new)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&new, path)
-}
-
-fn private_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)?;
-    // One that was there already may be open to others.
-    #[cfg(unix)]
-    fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
-    Ok(())
 }
 
 #[cfg(unix)]
@@ -228,6 +175,7 @@ fn folder_of(data: Option<PathBuf>, home: Option<PathBuf>) -> Result<PathBuf, Er
     })
 }
 
+#[cfg(feature = "dev-certificate")]
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;

@@ -47,8 +47,11 @@ pub(super) struct ByResolver {
     pub(super) offers: Arc<Offers>,
     pub(super) rules: ClientRules,
     /// What came out for the last other host: a browser asks for many things of one.
-    pub(super) last: Arc<Mutex<Option<(Option<String>, bool)>>>,
+    pub(super) last: Arc<Mutex<Option<Judged>>>,
 }
+
+/// A host, and whether it fits the connection.
+type Judged = (Option<String>, bool);
 
 impl HostRules for ByResolver {
     fn judge(&self, host: Option<&str>) -> HostVerdict {

@@ -108,6 +108,7 @@ async fn what_changes_before_the_server_starts_is_noticed() {
     assert!(is(&certificate, "b"));
 }
 
+#[cfg(feature = "pfx")]
 #[tokio::test(start_paused = true)]
 async fn a_file_replaced_by_renaming_is_noticed() {
     let site = Site::new();

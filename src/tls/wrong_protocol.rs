@@ -2,11 +2,11 @@
 
 use std::io;
 
-use http::uri::Authority;
 use tokio::io::AsyncReadExt;
 
 use super::farewell::refuse;
 use crate::connection::BoxIo;
+use crate::text::host_name;
 
 /// What plain HTTP on a TLS port gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,12 +78,8 @@ fn location(head: &[u8]) -> Option<String> {
         let (name, value) = line.split_once(':')?;
         name.eq_ignore_ascii_case("host").then(|| value.trim_matches([' ', '\t']))
     });
-    let host = hosts.next().filter(|host| !host.contains('@'))?;
-    if hosts.next().is_some() {
-        return None;
-    }
-    let authority = host.parse::<Authority>().ok()?;
-    Some(format!("https://{authority}{target}"))
+    let host = hosts.next().filter(|host| host_name::of(host.as_bytes()).is_some())?;
+    hosts.next().is_none().then(|| format!("https://{host}{target}"))
 }
 
 #[cfg(test)]
@@ -112,6 +108,10 @@ mod tests {
             "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n",
             "GET / HTTP/1.1\r\nHost: u@a\r\n",
             "GET / HTTP/1.1\r\nHost: a/b\r\n",
+            "GET / HTTP/1.1\r\nHost: a%41\r\n",
+            "GET / HTTP/1.1\r\nHost: a*b\r\n",
+            "GET / HTTP/1.1\r\nHost: a:\r\n",
+            "GET / HTTP/1.1\r\nHost: [::1]80\r\n",
             "GET / HTTP/1.1\r\nHost: \r\n",
             "GET http://a/ HTTP/1.1\r\nHost: a\r\n",
             "GET /\u{1} HTTP/1.1\r\nHost: a\r\n",

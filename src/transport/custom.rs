@@ -10,7 +10,8 @@ use axum::serve::Listener;
 use http::Extensions;
 use tokio::sync::Mutex;
 
-use super::{Accepted, BoxIo, ResetOnDrop};
+use super::{Accepted, BoxIo, Peer, ResetOnDrop};
+use crate::text::ip::canonical;
 
 /// A listener of somebody else's.
 pub(crate) struct CustomSocket {
@@ -63,15 +64,15 @@ where
         Box::pin(async {
             let (io, remote) = Listener::accept(self).await;
             let mut items = Extensions::new();
-            let address = socket_addr(&remote);
+            let peer = socket_addr(&remote).map_or(Peer::Unknown, Peer::Ip);
             items.insert(remote);
             let reset = ResetOnDrop::default(); // what a reset is, the transport alone knows
-            Accepted { io: BoxIo::new(io), local: None, remote: address, reset, items }
+            Accepted { io: BoxIo::new(io), local: None, peer, reset, items }
         })
     }
 }
 
 /// The IP address and port, if that is what an address is.
 fn socket_addr(address: &dyn Any) -> Option<SocketAddr> {
-    address.downcast_ref().copied()
+    address.downcast_ref().copied().map(canonical)
 }

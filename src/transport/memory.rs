@@ -9,7 +9,7 @@ use http::Extensions;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::sync::{Mutex, mpsc};
 
-use super::{Accepted, BoxIo, ResetOnDrop};
+use super::{Accepted, BoxIo, Peer, ResetOnDrop};
 
 /// How many octets a direction holds before the writer waits, as a socket's buffer.
 const BUFFER: usize = 64 * 1024;
@@ -54,8 +54,8 @@ impl MemoryConnector {
         let (client, server) = tokio::io::duplex(BUFFER);
         let reset = ResetOnDrop::default();
         let io = BoxIo::new(server);
-        let (local, remote) = (Some(ADDRESS), Some(CLIENT));
-        let accepted = Accepted { io, local, remote, reset: reset.clone(), items: Extensions::new() };
+        let (local, peer) = (Some(ADDRESS), Peer::Ip(CLIENT));
+        let accepted = Accepted { io, local, peer, reset: reset.clone(), items: Extensions::new() };
         self.connect.send(accepted).await.map_err(|_| io::ErrorKind::ConnectionRefused)?;
         Ok(MemoryStream { stream: client, reset })
     }

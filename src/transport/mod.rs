@@ -28,16 +28,47 @@ pub use options::SocketOptions;
 pub(crate) use tcp::TcpSocket;
 pub(crate) use unix::{UnixBinding, UnixSocket};
 
+use crate::text::ip::AddressText;
+
 /// A connection, fresh from its socket.
 #[derive(Debug)]
 pub(crate) struct Accepted {
     pub(crate) io: BoxIo,
     /// `None` where the transport has no IP addresses.
     pub(crate) local: Option<SocketAddr>,
-    pub(crate) remote: Option<SocketAddr>,
+    pub(crate) peer: Peer,
     pub(crate) reset: ResetOnDrop,
     /// What else the transport says of it, to be kept with the connection.
     pub(crate) items: Extensions,
+}
+
+/// Who is at the other end of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Peer {
+    Ip(SocketAddr),
+    /// A program of this machine that may open the file of the socket.
+    Unix,
+    /// The transport has addresses of its own.
+    Unknown,
+}
+
+impl Peer {
+    pub(crate) fn ip(self) -> Option<SocketAddr> {
+        match self {
+            Self::Ip(address) => Some(address),
+            Self::Unix | Self::Unknown => None,
+        }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(address) => AddressText(*address).fmt(f),
+            Self::Unix => f.write_str("a Unix socket"),
+            Self::Unknown => f.write_str("unknown"),
+        }
+    }
 }
 
 /// A socket that listens.

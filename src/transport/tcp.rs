@@ -10,8 +10,9 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{Accepted, BoxIo, ResetOnDrop, SocketOptions};
+use super::{Accepted, BoxIo, Peer, ResetOnDrop, SocketOptions};
 use crate::telemetry::events;
+use crate::text::ip::canonical;
 
 /// How many octets of an answer the system takes beyond what it has sent: enough to keep sending
 /// while we are woken, as the large web servers and browsers have it.
@@ -92,7 +93,7 @@ impl TcpSocket {
         let reset = ResetOnDrop::default();
         Ok(Accepted {
             local: Some(canonical(local)),
-            remote: Some(canonical(remote)),
+            peer: Peer::Ip(canonical(remote)),
             reset: reset.clone(),
             items: Extensions::new(),
             io: BoxIo::new(TcpIo { stream, reset }),
@@ -111,14 +112,6 @@ fn set_options(socket: &Socket, options: &SocketOptions) -> io::Result<()> {
     match options.keepalive {
         Some(after) => socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(after)),
         None => Ok(()),
-    }
-}
-
-/// A client that came over IPv4 to a socket for both has an IPv4 address.
-fn canonical(address: SocketAddr) -> SocketAddr {
-    match address.ip().to_canonical() {
-        ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
-        IpAddr::V6(_) => address,
     }
 }
 
@@ -212,7 +205,7 @@ mod tests {
     async fn carries_bytes_both_ways_and_says_who_is_there() {
         let socket = loopback();
         let (mut client, mut accepted) = pair(&socket, socket.local_addr().ip()).await;
-        assert_eq!(accepted.remote, Some(client.local_addr().unwrap()));
+        assert_eq!(accepted.peer, Peer::Ip(client.local_addr().unwrap()));
         assert_eq!(accepted.local, Some(client.peer_addr().unwrap()));
         client.write_all(b"ping").await.unwrap();
         let mut buffer = [0; 4];
@@ -230,13 +223,13 @@ mod tests {
     async fn a_client_over_ipv4_is_reported_so_on_a_socket_for_both() {
         let socket = TcpSocket::bind_any_ip(0, &SocketOptions::default()).unwrap();
         let (client, accepted) = pair(&socket, Ipv4Addr::LOCALHOST.into()).await;
-        assert_eq!(accepted.remote, Some(client.local_addr().unwrap()));
+        assert_eq!(accepted.peer, Peer::Ip(client.local_addr().unwrap()));
         assert_eq!(accepted.local, Some(client.peer_addr().unwrap()));
     }
 
     #[tokio::test]
     async fn accepted_streams_inherit_the_options() {
-        let on = SocketOptions::default().keepalive(std::time::Duration::from_mins(1));
+        let on = SocketOptions::default().keepalive(std::time::Duration::from_secs(60));
         for (options, expected) in [(on, true), (SocketOptions::default().without_nodelay(), false)] {
             let socket = TcpSocket::bind("127.0.0.1:0".parse().unwrap(), &options).unwrap();
             let address = socket.local_addr();

@@ -9,7 +9,7 @@ use http::Extensions;
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixListener;
 
-use super::{Accepted, BoxIo, ResetOnDrop, SocketOptions};
+use super::{Accepted, BoxIo, Peer, ResetOnDrop, SocketOptions};
 use crate::telemetry::events;
 
 /// A Unix socket at its path, on which nobody can connect yet.
@@ -97,7 +97,7 @@ impl UnixSocket {
         Ok(Accepted {
             io: BoxIo::new(stream),
             local: None,
-            remote: None,
+            peer: Peer::Unix,
             reset: ResetOnDrop::default(),
             items: Extensions::new(),
         })

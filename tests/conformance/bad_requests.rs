@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::cases::{
-    breaks_a_trailer, ends_its_side, has_step, is_http2, is_read, is_slow, reads_after_failure, results,
-    sent, trailer_frames, trailer_section,
+    breaks_a_trailer, ends_its_side, has_step, is_http2, is_read, reads_after_failure, results, sent,
+    trailer_frames, trailer_section, upgrades_http10,
 };
 use crate::exchange::replay;
 use crate::recording::{Case, Difference, check, replay_all};
@@ -38,6 +38,7 @@ const DIFFERENCES: &[Difference] = &[
     ("request-trailer-utf8, field-value-control", 4, breaks_a_trailer),
     ("trailer-bare-lf", 2, ends_a_trailer_with_lf),
     ("target-octets", 1, has_control_in_target),
+    ("http10-upgrade", 1, upgrades_http10),
     ("content-length-digits", 1, signs_a_length),
     ("a status that a handler answers with is an answer like any other", 20, throws_a_status),
     ("an extractor's rejection has axum's words", 4, has_form),
@@ -45,7 +46,6 @@ const DIFFERENCES: &[Difference] = &[
     ("what came before a failure is handed over before it", 2, copies_on),
     ("after its failure a body is at its end (MaxRequestBodySizeLayer)", 14, reads_after_failure),
     ("HTTP/2 has the rates of HTTP/1 (RequestLimits)", 2, is_slow_http2),
-    ("the last answer of a connection says `close` (RFC 9112 section 9.6)", 3, is_slow),
     ("a client that ends its side is let go with a FIN, where Kestrel resets", 5, ends_its_side),
     ("h2 passes over a pseudo-header among trailers", 2, has_pseudo_trailer),
     ("h2 resets the stream that is at fault, and keeps the connection", 1, does_not_end_trailers),

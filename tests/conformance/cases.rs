@@ -29,6 +29,11 @@ pub(crate) fn sent(case: &Case) -> impl Iterator<Item = &str> {
     client(case).filter_map(|step| step["send"].as_str())
 }
 
+/// Whether a request of HTTP/1.0 asks for an upgrade.
+pub(crate) fn upgrades_http10(case: &Case) -> bool {
+    sent(case).any(|octets| octets.contains("HTTP/1.0") && octets.to_lowercase().contains("upgrade"))
+}
+
 /// What was recorded of a request's steps.
 pub(crate) fn results(case: &Case) -> impl Iterator<Item = &Value> {
     let requests = case.output["requests"].as_array().into_iter().flatten();
@@ -53,11 +58,6 @@ pub(crate) fn breaks_a_trailer(case: &Case) -> bool {
 /// One read fails, and so does another one after it.
 pub(crate) fn reads_after_failure(case: &Case) -> bool {
     results(case).filter(|result| is_read(result) && !result["throws"].is_null()).count() > 1
-}
-
-/// A read fails as the body comes too slowly.
-pub(crate) fn is_slow(case: &Case) -> bool {
-    results(case).any(|result| result["status"] == 408)
 }
 
 /// The client goes, or says that it will not send any more.

@@ -24,6 +24,10 @@ const DIFFERENCES: &[Difference] = &[
     ("an allowed host that no request can name is an error", 2, |case| {
         strings(&case.options()["allowed_hosts"]).iter().any(|host| AllowedHosts::new([host]).is_err())
     }),
+    ("forwarded-open-quote", 0, |case| {
+        values(case).any(|value| value.contains('"') && !is_quoted_well(value))
+    }),
+    ("forwarded-nobody", 4, |case| case.input["remote_ip"].is_null()),
     ("::ffff:0:0/96 has every IPv4-mapped address, and for .NET none", 1, every_mapped),
 ];
 
@@ -45,6 +49,19 @@ fn encoded_nul(case: &Case) -> bool {
 
 fn zoned_proxy(case: &Case) -> bool {
     strings(&case.options()["known_proxies"]).iter().any(|proxy| proxy.contains('%'))
+}
+
+/// Whether every quote belongs to a value that begins and ends with one, without backslashes.
+fn is_quoted_well(value: &str) -> bool {
+    let values = value.split('"').skip(1).step_by(2);
+    value.matches('"').count().is_multiple_of(2)
+        && !value.contains('\\')
+        && values.clone().all(|inside| {
+            value
+                .split(&format!("\"{inside}\""))
+                .skip(1)
+                .all(|behind| matches!(behind.trim_start().chars().next(), None | Some(',')))
+        })
 }
 
 fn every_mapped(case: &Case) -> bool {
@@ -111,6 +128,9 @@ fn layer(options: &Value) -> Result<ForwardedHeadersLayer, String> {
         return Ok(ForwardedHeadersLayer::new(ForwardedHeaders::ALL).forward_limit(0));
     };
     let mut layer = ForwardedHeadersLayer::new(flags);
+    // Nobody is known there where anyone is trusted.
+    let is_empty = |name: &str| options[name].as_array().is_some_and(Vec::is_empty);
+    let trusts_anyone = is_empty("known_proxies") && is_empty("known_networks");
     // The old list of networks is the new one by another name, set last here. An empty list of hosts is every host.
     let has_no_effect = |name: &str, value: &Value| match name {
         "forwarded_headers" => true,
@@ -136,7 +156,7 @@ fn layer(options: &Value) -> Result<ForwardedHeadersLayer, String> {
             name => return Err(format!("there is no option {name}")),
         };
     }
-    Ok(layer)
+    Ok(if trusts_anyone { layer.trusting_anyone() } else { layer })
 }
 
 fn parsed<T: FromStr<Err: Display>>(list: &Value) -> Result<Vec<T>, String> {

@@ -11,6 +11,9 @@ use tower::{Layer, ServiceExt, service_fn};
 use super::recording::{Case, Difference, add_header, add_headers, check, replay_all, strings};
 
 const DIFFERENCES: &[Difference] = &[
+    ("websocket-scheme", 1, |case| {
+        case.input["scheme"].as_str().is_some_and(|scheme| scheme.eq_ignore_ascii_case("wss"))
+    }),
     ("there are no options to read back", 1, |case| case.is_in("options")),
     ("a time is not negative", 1, |case| {
         case.options()["max_age_ms"].as_f64().is_some_and(|time| time < 0.0)
@@ -44,7 +47,7 @@ async fn replay(case: &Case) -> Result<(), String> {
     let scheme = case.input["scheme"].as_str().unwrap();
     check(!scheme.contains(' '), || "not replayed".to_owned())?;
     add_header(&mut request, "x-forwarded-proto", scheme)?;
-    let proxy = ForwardedHeadersLayer::new(ForwardedHeaders::PROTO).trust_anyone();
+    let proxy = ForwardedHeadersLayer::new(ForwardedHeaders::PROTO).trusting_anyone();
 
     let status = u16::try_from(case.input["handler_status"].as_u64().unwrap_or(200)).unwrap();
     let sets = case.input["handler_sets"].as_str();

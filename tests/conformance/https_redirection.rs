@@ -12,6 +12,9 @@ use tower::{Layer, ServiceExt, service_fn};
 use super::recording::{Case, Difference, add_header, add_headers, check, described, replay_all, strings};
 
 const DIFFERENCES: &[Difference] = &[
+    ("websocket-scheme", 1, |case| {
+        case.input["scheme"].as_str().is_some_and(|scheme| scheme.eq_ignore_ascii_case("wss"))
+    }),
     ("a port is a number of 16 bits; not to redirect is to leave the layer out", 1, |case| {
         case.options()["https_port"] == -1
     }),
@@ -40,7 +43,7 @@ async fn replay(case: &Case) -> Result<(), String> {
         Err(_) if answers.iter().all(|answer| !answer["throws"].is_null()) => return Ok(()),
         layer => layer?,
     };
-    let proxy = ForwardedHeadersLayer::new(ForwardedHeaders::PROTO).trust_anyone();
+    let proxy = ForwardedHeadersLayer::new(ForwardedHeaders::PROTO).trusting_anyone();
     let passes = service_fn(async |_: Request<()>| Ok::<_, ()>(Response::new("passed")));
     let service = proxy.layer(layer.layer(passes));
     for answer in answers {

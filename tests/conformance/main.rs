@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! tests/reference/http1/probes.json ---- probes: octets to the reference application on a port
+//! tests/reference/http2/*.json -------- http2:  frames to the reference application, by h2probe.py
 //! tests/reference/facts/*.json      -+-- facts:  requests to a server in memory, what its handler saw
 //!                                    |-- limits: defaults, what is refused, what starts
 //!                                    `-- request_features, bad_requests: a recorded `client` and the
@@ -9,7 +10,8 @@
 //! ```
 //!
 //! Where we differ on purpose, [`differences`] says so, with the number of cases: a row that covers
-//! more or fewer than it says fails, as a difference without a row does.
+//! more or fewer than it says fails, as a difference without a row does. [`how`] keeps what each of these cases comes to,
+//! so that one that begins to differ in another way fails too.
 //!
 //! | variable | effect |
 //! |---|---|
@@ -38,8 +40,10 @@ mod forwarded_headers;
 #[cfg(feature = "test-util")]
 mod handler;
 mod host_filtering;
+mod how;
 mod hsts;
 mod http;
+mod http2;
 #[cfg(feature = "test-util")]
 mod https_redirection;
 #[cfg(feature = "tls")]

@@ -3,6 +3,7 @@
 //! What must agree is what `probe.py`, the runner that the real Kestrel was recorded with, compares:
 //! statuses, completeness, bodies of 2xx, trailers, and whether the connection stayed open.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -18,7 +19,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::http::{answers, find};
+use crate::http::{Answer, answers, find};
 use crate::support::{Elsewhere, Report, from_latin1, latin1, recording};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -167,6 +168,8 @@ struct Digest {
 struct Part {
     status: u64,
     complete: bool,
+    /// Those that were recorded: of the framing, the connection and the content.
+    headers: BTreeMap<String, Vec<String>>,
     /// Of a 2xx; a long one is only its length.
     body: Option<String>,
     trailers: Vec<(String, String)>,
@@ -177,6 +180,7 @@ impl Digest {
         let parts = answers(raw, head).into_iter().map(|answer| Part {
             status: answer.status.into(),
             complete: answer.complete,
+            headers: headers(&answer),
             body: (answer.status / 100 == 2).then(|| match answer.body.len() {
                 ..=200 => from_latin1(&answer.body),
                 long => format!("{long} bytes"),
@@ -196,6 +200,7 @@ impl Digest {
             Part {
                 status,
                 complete: part["complete"] == true,
+                headers: serde_json::from_value(part["headers"].clone()).unwrap_or_default(),
                 body: (status / 100 == 2).then(|| text(&part["body"]).to_owned()),
                 trailers,
             }
@@ -207,7 +212,7 @@ impl Digest {
     fn short(&self) -> String {
         let mut short = String::new();
         for part in &self.answers {
-            short += &part.status.to_string();
+            _ = write!(short, "{} {:?}", part.status, part.headers);
             if let Some(body) = &part.body {
                 _ = write!(short, " {body:?}");
             }
@@ -215,6 +220,19 @@ impl Digest {
         }
         short + if self.stayed_open { "open" } else { "closed" }
     }
+}
+
+/// The headers that `probe.py` keeps: what does not vary.
+fn headers(answer: &Answer) -> BTreeMap<String, Vec<String>> {
+    const KEPT: [&str; 7] =
+        ["allow", "connection", "content-length", "content-type", "trailer", "transfer-encoding", "upgrade"];
+    let mut kept: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, value) in
+        answer.headers.iter().filter(|(name, _)| KEPT.contains(&name.as_str()) || name.starts_with("x-"))
+    {
+        kept.entry(name.clone()).or_default().push(value.clone());
+    }
+    kept
 }
 
 /// Where the reference application listens.
@@ -239,7 +257,7 @@ impl Target {
         let (port, short_port) = free_ports();
         let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let target = Self { default: local(port), short: local(short_port), elsewhere: Elsewhere::No };
-        let server = Server::start(port, short_port);
+        let server = Server::start(&[port, short_port]);
         for address in [target.default, target.short] {
             server.wait_until_it_answers(address).await;
         }
@@ -248,13 +266,14 @@ impl Target {
 }
 
 /// The example `reference`, a process of its own; killed when dropped.
-struct Server(Child);
+pub(crate) struct Server(Child);
 
 impl Server {
-    fn start(port: u16, short_port: u16) -> Self {
+    /// On these ports, in the order that it takes them.
+    pub(crate) fn start(ports: &[u16]) -> Self {
         let program = Self::program();
         let child = Command::new(&program)
-            .args([port.to_string(), short_port.to_string()])
+            .args(ports.iter().map(u16::to_string))
             .stdin(Stdio::null())
             .spawn()
             .unwrap_or_else(|error| {
@@ -271,7 +290,7 @@ impl Server {
         profile.join("examples").join("reference").with_extension(std::env::consts::EXE_EXTENSION)
     }
 
-    async fn wait_until_it_answers(&self, address: SocketAddr) {
+    pub(crate) async fn wait_until_it_answers(&self, address: SocketAddr) {
         for _ in 0..100 {
             if TcpStream::connect(address).await.is_ok() {
                 return;
@@ -290,7 +309,7 @@ impl Drop for Server {
 }
 
 /// Two ports that are free now, with the one 100 above each, which the application takes too.
-fn free_ports() -> (u16, u16) {
+pub(crate) fn free_ports() -> (u16, u16) {
     let is_free = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
     let mut found = std::iter::repeat_with(|| {
         let any = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr());
@@ -311,7 +330,7 @@ fn text(value: &Value) -> &str {
 }
 
 /// A probe that takes longer hangs.
-const LONGEST: Duration = Duration::from_mins(1);
+const LONGEST: Duration = Duration::from_secs(60);
 /// Most of a run is waiting for silence: so many at once take 10 s together.
 const AT_A_TIME: usize = 32;
 /// The shortest wait for octets.

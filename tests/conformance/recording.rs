@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use serde_json::{Map, Value};
 
+use crate::how;
+
 /// What differs on purpose, or is not replayed: reason, how many of the recorded cases, which.
 pub(crate) type Difference = (&'static str, usize, fn(&Case) -> bool);
 
@@ -48,12 +50,16 @@ pub(crate) async fn replay_all(
 
     let mut found = vec![0; differences.len()];
     let mut wrong = String::new();
+    let mut covered = Vec::new();
     for case in cases {
         let id = case["id"].as_str().unwrap().to_owned();
         let case = Case { id, input: case["input"].clone(), output: case["output"].clone() };
         let row = differences.iter().position(|(_, _, covers)| covers(&case));
         match (replay(&case).await, row) {
-            (Err(_), Some(row)) => found[row] += 1,
+            (Err(difference), Some(row)) => {
+                found[row] += 1;
+                covered.push((case.id, difference));
+            }
             (Err(difference), None) => writeln!(wrong, "{} {}: {difference}", case.id, case.input).unwrap(),
             (Ok(()), _) => {}
         }
@@ -62,6 +68,7 @@ pub(crate) async fn replay_all(
     if other.is_none() {
         let expected: Vec<_> = differences.iter().map(|(_, count, _)| *count).collect();
         assert_eq!(found, expected, "the numbers of cases in the table");
+        how::check(file, covered.iter().map(|(id, what)| (id.as_str(), what.as_str())));
     }
 }
 

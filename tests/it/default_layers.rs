@@ -45,10 +45,10 @@ fn app() -> Router {
 /// In what `kestrel_rs::request` lists.
 fn app_in_documented_layers() -> impl HttpService {
     ServiceBuilder::new()
-        .layer(DefaultHeadersLayer::default())
-        .layer(ResetLayer::default())
+        .layer(DefaultHeadersLayer::new())
+        .layer(ResetLayer::new())
         .layer(BadRequestLayer::new())
-        .layer(TrailersLayer::default())
+        .layer(TrailersLayer::new())
         .layer(MinResponseDataRateLayer::default())
         .layer(MinRequestBodyDataRateLayer::default())
         .layer(MaxRequestBodySizeLayer::new(30_000_000))

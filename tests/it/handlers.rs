@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, OriginalUri, Request};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use http::{StatusCode, Uri};
@@ -334,6 +334,78 @@ async fn http_1_0_may_send_a_chunked_body() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn http_1_0_with_a_transfer_coding_closes_after_its_answer() {
+    let server = TestServer::new(http10());
+    for path in ["/echo", "/"] {
+        let mut client = connect(&server).await;
+        let request = format!(
+            "POST {path} HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n{GET}"
+        );
+        let answer = exchange(&mut client, request).await;
+        assert_eq!(answer.status, 200);
+        assert!(answer.closes(), "{}", answer.head);
+        closed(&mut client).await;
+    }
+}
+
+/// The connection options of an answer.
+fn options(answer: &crate::support::Answer) -> Vec<String> {
+    let lines = answer.head.lines().filter_map(|line| line.split_once(": "));
+    let lines = lines.filter(|(name, _)| name.eq_ignore_ascii_case("connection"));
+    lines.flat_map(|(_, value)| value.split(',').map(|option| option.trim().to_lowercase())).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_ends_its_connection_does_not_say_keep_alive() {
+    async fn with_options(
+        path: axum::extract::Path<String>,
+        connection: kestrel_rs::ConnectionInfo,
+    ) -> Response {
+        let (options, how) = path.split_once('+').unwrap();
+        let body = match how {
+            "stream" => Body::from_stream(futures_util::stream::iter(["ab"].map(Ok::<_, io::Error>))),
+            _ => Body::from("ab"),
+        };
+        if how == "close" {
+            connection.request_close();
+        }
+        let mut response = Response::new(body);
+        for option in options.split(';') {
+            response.headers_mut().append("connection", option.parse().unwrap());
+        }
+        response
+    }
+    let server = TestServer::new(Router::new().route("/{how}", get(with_options)));
+    for (options_of_handler, expected) in [
+        ("keep-alive", &["close"][..]),
+        ("Keep-Alive;close", &["close"]),
+        ("close,keep-alive", &["close"]),
+        ("x,keep-alive", &["x", "close"]),
+        ("keep-alive;x", &["x", "close"]),
+    ] {
+        for (version, how, line) in [
+            ("1.0", "", ""),
+            ("1.0", "stream", "Connection: keep-alive\r\n"),
+            ("1.1", "", "Connection: close\r\n"),
+            ("1.1", "close", ""),
+        ] {
+            let mut client = connect(&server).await;
+            let request = format!("GET /{options_of_handler}+{how} HTTP/{version}\r\nHost: a\r\n{line}\r\n");
+            client.send(request.clone()).await.unwrap();
+            let text = rest(&mut client).await;
+            let head = text.split_once("\r\n\r\n").unwrap().0.to_owned();
+            let answer = crate::support::Answer { status: 200, head, body: String::new() };
+            assert_eq!(options(&answer), expected, "{request}{text}");
+        }
+    }
+    // One that stays does.
+    let mut client = connect(&server).await;
+    let answer = exchange(&mut client, "GET /keep-alive+ HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert_eq!(options(&answer), ["keep-alive"]);
+    assert_eq!(exchange(&mut client, "GET /keep-alive+ HTTP/1.1\r\nHost: a\r\n\r\n").await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_length_that_chunks_overrule_is_kept_aside_and_the_connection_closes() {
     let app = Router::new().route(
         "/",
@@ -422,7 +494,6 @@ async fn may_answer_before_the_body_has_come_to_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "hyper ends a body that has trailers only with the next request, if the answer was complete before"]
 async fn may_answer_before_the_trailers_have_come() {
     let chunks = ["3\r\none\r\n", "3\r\ntwo\r\n", "3\r\nsix\r\n0\r\nT: t\r\n\r\n"];
     answers_early("Transfer-Encoding: chunked", chunks).await;

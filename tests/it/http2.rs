@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::frames::h2_client;
 use crate::support::{
-    DropTime, END, Frame, GET_BLOCK, GOAWAY, HEADERS, HOUR, SETTINGS, channel_body, frame, frames,
+    DropTime, END, Events, Frame, GET_BLOCK, GOAWAY, HEADERS, HOUR, SETTINGS, channel_body, frame, frames,
     http2_start, read_body, secs, soon,
 };
 
@@ -192,8 +192,8 @@ async fn sent(server: &TestServer, octets: &[u8]) -> Vec<Frame> {
 
 #[tokio::test(start_paused = true)]
 async fn a_frame_of_a_wrong_length_is_named_so() {
-    let server = TestServer::new(app());
     const FRAME_SIZE_ERROR: u32 = 6;
+    let server = TestServer::new(app());
     for bad in [
         frame(PING, 0, 0, &[0; 7]),
         frame(SETTINGS, 0, 0, &[0; 5]),
@@ -211,8 +211,8 @@ async fn a_frame_of_a_wrong_length_is_named_so() {
 
 #[tokio::test(start_paused = true)]
 async fn a_flood_of_frames_that_bring_nothing_ends_the_connection() {
-    let server = TestServer::new(app());
     const ENHANCE_YOUR_CALM: u32 = 11;
+    let server = TestServer::new(app());
     for one in [
         frame(PRIORITY, 0, 1, &[0, 0, 0, 3, 0]),
         frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]),
@@ -221,6 +221,20 @@ async fn a_flood_of_frames_that_bring_nothing_ends_the_connection() {
         let flood = [http2_start(), one.repeat(5000)].concat();
         assert_eq!(goaway(&sent(&server, &flood).await), Some(ENHANCE_YOUR_CALM), "{one:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_reset_at_once_end_the_connection_in_silence() {
+    const ENHANCE_YOUR_CALM: u32 = 11;
+    let server = TestServer::new(app());
+    let events = Events::record();
+    let reset = |number: u32| {
+        let stream = 2 * number + 1;
+        [frame(HEADERS, END | 4, stream, GET_BLOCK), frame(RST_STREAM, 0, stream, &[0, 0, 0, 8])].concat()
+    };
+    let resets: Vec<u8> = (0..100).flat_map(reset).collect();
+    assert_eq!(goaway(&sent(&server, &[http2_start(), resets].concat()).await), Some(ENHANCE_YOUR_CALM));
+    events.none_above_debug();
 }
 
 #[tokio::test(start_paused = true)]
@@ -309,7 +323,7 @@ async fn an_open_tunnel_is_work() {
     let app = Router::new().route("/echo", any(echo));
     let server = TestServer::builder(app).limits(limits).with_shutdown_timeout(secs(10)).start();
     let mut client = h2_client(&server).await;
-    while client.is_extended_connect_protocol_enabled() != true {
+    while !client.is_extended_connect_protocol_enabled() {
         tokio::task::yield_now().await;
     }
     let (mut outgoing, mut incoming) = tunnel(&mut client).await;
@@ -486,9 +500,7 @@ fn zoo() -> Router {
         .route(
             "/panic",
             any(async || {
-                if true {
-                    panic!("boom")
-                }
+                assert!(std::hint::black_box(false), "boom");
             }),
         )
         .route(
@@ -550,7 +562,7 @@ fn random_frames(random: &mut Random) -> Vec<u8> {
                 next += 2;
             }
             5..8 => {
-                octets.extend(frame(DATA, flags & 1, stream, &vec![7; random.pick(&[0, 1, 5, 300, 16_000])]))
+                octets.extend(frame(DATA, flags & 1, stream, &vec![7; random.pick(&[0, 1, 5, 300, 16_000])]));
             }
             8 => octets.extend(frame(RST_STREAM, 0, stream, &[0, 0, 0, 8])),
             9 => octets.extend(frame(WINDOW_UPDATE, 0, random.pick(&[0, stream]), &[0, 0, 100, 1])),

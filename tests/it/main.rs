@@ -8,7 +8,7 @@ mod answers;
 mod architecture;
 #[cfg(feature = "test-util")]
 mod axum_serve;
-#[cfg(feature = "tls")]
+#[cfg(all(feature = "encrypted-keys", feature = "pfx"))]
 mod certificates;
 mod compiler;
 #[cfg(feature = "test-util")]
@@ -19,9 +19,19 @@ mod custom_transport;
 mod default_layers;
 #[cfg(feature = "test-util")]
 mod dropped;
+#[cfg(feature = "test-util")]
+mod early_hints;
 mod errors;
 #[cfg(feature = "test-util")]
+mod examples;
+#[cfg(feature = "test-util")]
+mod failed_bodies;
+mod features;
+#[cfg(feature = "test-util")]
+mod forwarded;
 mod frames;
+#[cfg(feature = "test-util")]
+mod grpc;
 #[cfg(feature = "test-util")]
 mod handlers;
 #[cfg(feature = "test-util")]
@@ -59,5 +69,7 @@ mod timeouts;
 mod tls;
 #[cfg(feature = "test-util")]
 mod trailers;
+#[cfg(feature = "test-util")]
+mod unread_bodies;
 #[cfg(feature = "test-util")]
 mod upgrades;

@@ -37,7 +37,7 @@ const TIMES: [Duration; 10] = [
     Duration::from_secs(1),
     Duration::from_nanos(1_000_000_001),
     Duration::from_secs(32_768),
-    Duration::from_hours(366 * 24),
+    Duration::from_secs(366 * 24 * 3600),
     Duration::from_secs(i64::MAX as u64),
     Duration::new(u64::MAX, 0),
     Duration::MAX,

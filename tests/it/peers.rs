@@ -66,7 +66,7 @@ async fn nginx_in_front_of_a_unix_socket_says_who_the_client_is() {
     let socket = folder.join("app.sock");
     let forwarded =
         ForwardedHeadersLayer::new(ForwardedHeaders::FOR | ForwardedHeaders::PROTO | ForwardedHeaders::HOST)
-            .trust_anyone(); // whoever may open the socket's file
+            .trusting_anyone(); // whoever may open the socket's file
     let listener = KestrelListener::builder().endpoint(Endpoint::unix(&socket)).bind().await.unwrap();
     let app = Router::new().route("/", get(what)).layer(forwarded);
     let server = tokio::spawn(kestrel_rs::serve(app).listener(listener).into_future());
@@ -137,7 +137,7 @@ async fn a_browser_talks_over_a_websocket() {
     command.args(arguments).arg(format!("--user-data-dir={}", folder.display()));
     command.arg(format!("http://{}/", server.address)).stderr(Stdio::null());
     let mut browser = command.kill_on_drop(true).spawn().unwrap();
-    let text = tokio::time::timeout(Duration::from_mins(1), gets.recv()).await;
+    let text = tokio::time::timeout(Duration::from_secs(60), gets.recv()).await;
     browser.kill().await.unwrap();
     let _ = std::fs::remove_dir_all(&folder);
     assert_eq!(text.unwrap().as_deref(), Some("hello"));

@@ -127,7 +127,7 @@ async fn http1_has_no_stream_to_reset() {
 async fn works_alone_under_plain_axum() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let served = axum::serve(listener, app().layer(ResetLayer::default()));
+    let served = axum::serve(listener, app().layer(ResetLayer::new()));
     tokio::spawn(served.into_future());
     let mut client = h2_client_over(tokio::net::TcpStream::connect(address).await.unwrap()).await;
     let (response, _) = client.send_request(to("/reset/8"), true).unwrap();

@@ -120,7 +120,8 @@ async fn a_client_of_http2_that_takes_an_answer_in_time_is_never_cut() {
         let data = data.unwrap();
         taken += data.len();
         answer.flow_control().release_capacity(data.len()).unwrap();
-        sleep(secs(1).mul_f64(data.len() as f64 / 110_000.0)).await;
+        let octets = u32::try_from(data.len()).unwrap();
+        sleep(secs(1).mul_f64(f64::from(octets) / 110_000.0)).await;
     }
     assert_eq!(taken, LARGE);
 }

@@ -31,7 +31,7 @@ pub(crate) const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 pub(crate) const UPGRADE: &str =
     "GET /tunnel HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: raw\r\n\r\n";
 
-pub(crate) const HOUR: Duration = Duration::from_hours(1);
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
 pub(crate) fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)

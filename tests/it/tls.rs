@@ -29,7 +29,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 mod custom;
+#[cfg(feature = "dev-certificate")]
 mod development;
+#[cfg(feature = "idn")]
 mod misdirected;
 mod reload;
 mod requests;
@@ -691,6 +693,7 @@ async fn a_client_that_will_send_no_more_still_gets_its_answer() {
     assert!(answer.ends_with("late"), "{answer}");
 }
 
+#[cfg(feature = "idn")]
 #[tokio::test]
 async fn what_is_wrong_with_the_options_is_said_at_bind() {
     let authority = Authority::new();

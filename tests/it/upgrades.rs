@@ -9,14 +9,15 @@ use axum::routing::{any, get};
 use futures_util::{SinkExt, StreamExt};
 use http::StatusCode;
 use hyper_util::rt::TokioIo;
-use kestrel_rs::Limits;
 use kestrel_rs::test::TestServer;
+use kestrel_rs::{ConnectionInfo, Endpoint, KestrelListener, Limits};
 use tokio::io::AsyncWriteExt;
 use tokio::time::sleep;
 use tokio_tungstenite::tungstenite::Message;
 
+use crate::frames::h2_client;
 use crate::support::{
-    GET, SocketServer, UPGRADE, answer, app, closed, exchange, octets, quiet, really_soon, secs, tunnel,
+    GET, SocketServer, UPGRADE, answer, app, closed, exchange, octets, quiet, really_soon, secs, soon, tunnel,
 };
 
 #[tokio::test]
@@ -131,6 +132,67 @@ async fn over_the_limit_an_upgrade_is_a_500() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_tunnel_of_http2_counts_to_the_limit_and_is_told_of_the_end() {
+    let told = async |connection: ConnectionInfo, mut request: Request| {
+        let upgrade = hyper::upgrade::on(&mut request);
+        tokio::spawn(async move {
+            let mut stream = TokioIo::new(upgrade.await.unwrap());
+            connection.close_requested().await;
+            stream.write_all(b"goodbye").await.unwrap();
+        });
+        StatusCode::OK
+    };
+    let limits = Limits::default().max_concurrent_upgraded_connections(1);
+    let mut server = TestServer::builder(app().route("/told", any(told))).limits(limits).start();
+    let mut client = h2_client(&server).await;
+    let connect = || {
+        let mut request = http::Request::builder().method("CONNECT").uri("http://a/told").body(()).unwrap();
+        request.extensions_mut().insert(h2::ext::Protocol::from_static("websocket"));
+        request
+    };
+    while !client.is_extended_connect_protocol_enabled() {
+        tokio::task::yield_now().await;
+    }
+    let (first, _outgoing) = client.send_request(connect(), false).unwrap();
+    let mut first = first.await.unwrap();
+    assert_eq!(first.status(), 200);
+    let (second, outgoing) = client.send_request(connect(), false).unwrap();
+    assert_eq!(second.await.unwrap().status(), 500);
+    let mut other = server.connect().await.unwrap();
+    assert_eq!(exchange(&mut other, UPGRADE).await.status, 500);
+    sleep(secs(3600)).await;
+    server.stop();
+    assert_eq!(first.body_mut().data().await.unwrap().unwrap(), "goodbye");
+    drop(first);
+    drop((outgoing, client, other));
+    soon(server.stopped()).await;
+}
+
+#[tokio::test]
+async fn endpoints_with_limits_of_their_own_count_upgrades_by_themselves() {
+    let any_port = || Endpoint::ip(([127, 0, 0, 1], 0));
+    let limit = |limit: Option<usize>| Limits::default().max_concurrent_upgraded_connections(limit);
+    let listener = KestrelListener::builder()
+        .limits(limit(Some(1)))
+        .endpoint(any_port())
+        .endpoint(any_port())
+        .endpoint(any_port().limits(limit(None)))
+        .endpoint(any_port().limits(limit(Some(1))))
+        .bind()
+        .await
+        .unwrap();
+    let ports: Vec<_> = listener.local_addrs().iter().map(|addr| addr.socket_addr().unwrap()).collect();
+    let _server = SocketServer::on(listener, app());
+    let mut open = Vec::new();
+    for (endpoint, expected) in [(2, 101), (2, 101), (0, 101), (0, 500), (1, 500), (3, 101), (3, 500)] {
+        let mut client = tokio::net::TcpStream::connect(ports[endpoint]).await.unwrap();
+        client.write_all(UPGRADE.as_bytes()).await.unwrap();
+        assert_eq!(really_soon(answer(&mut client)).await.status, expected, "endpoint {endpoint}");
+        open.push(client);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_upgraded_connection_does_not_count_to_the_limit_for_connections() {
     let limits = Limits::default().max_concurrent_connections(1);
     let server = TestServer::builder(app()).limits(limits).start();
@@ -217,4 +279,25 @@ async fn a_tunnel_is_not_held_to_the_rate_of_the_answer_before_it() {
     assert_eq!(exchange(&mut client, upgrade).await.status, 101);
     sleep(secs(30)).await;
     assert_eq!(octets(&mut client, OCTETS).await.len(), OCTETS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_of_http_1_0_is_not_upgraded() {
+    let upgrade = |request: Request| async move {
+        request.extensions().get::<hyper::upgrade::OnUpgrade>().is_some().to_string()
+    };
+    let server = TestServer::new(Router::new().route("/tunnel", any(upgrade)));
+    let mut client = server.connect().await.unwrap();
+    assert_eq!(exchange(&mut client, UPGRADE).await.body, "true");
+    let http10 = UPGRADE.replace("HTTP/1.1", "HTTP/1.0").replace("Upgrade\r\n", "Upgrade, keep-alive\r\n");
+    // What follows is a request.
+    for _ in 0..2 {
+        client.send(http10.repeat(2)).await.unwrap();
+        for _ in 0..2 {
+            let answer = answer(&mut client).await;
+            assert_eq!((answer.status, &*answer.body), (200, "false"));
+        }
+    }
+    let without_length = http10.replace("GET", "POST");
+    assert_eq!(exchange(&mut client, without_length).await.status, 400);
 }

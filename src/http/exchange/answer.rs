@@ -1,18 +1,22 @@
-//! The answer on its way to hyper: held to what its status, its method and its Content-Length say.
+//! The answer on its way out: held to what its status, its method and its Content-Length say.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, SERVER, TRANSFER_ENCODING};
+use http::header::{
+    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, SERVER,
+    TRANSFER_ENCODING,
+};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 
 use crate::request::{BodyError, panic_message};
 use crate::telemetry::events;
+use crate::text::content_length;
 
 /// An answer's body that never has more or less than the Content-Length of the answer says: the
 /// client would take the difference for something else.
@@ -22,9 +26,6 @@ use crate::telemetry::events;
 pub(in crate::http) struct Answer {
     body: Body,
     length: Length,
-    /// hyper has octets that it has not flushed.
-    unflushed: bool,
-    error: Option<axum::Error>,
 }
 
 /// What holds a body to its length.
@@ -53,9 +54,8 @@ enum Broken {
 impl Answer {
     /// Looks at an answer to a request with `method` before its head goes out.
     ///
-    /// hyper sends nothing at all for some of what a handler can make (a Transfer-Encoding beside a
-    /// Content-Length, an interim status), and in debug builds panics over a Content-Length that is
-    /// not the body's. None of it gets that far: what cannot be sent becomes a 500, as Kestrel's.
+    /// Some of what a handler can make cannot be sent (a Transfer-Encoding beside a Content-Length, an interim status, a
+    /// Content-Length that is not the body's). It becomes a 500, as Kestrel's.
     pub(in crate::http) fn prepare(
         mut response: Response,
         method: &Method,
@@ -63,7 +63,6 @@ impl Answer {
     ) -> http::Response<Self> {
         if is_ordinary(&response, method) {
             if response.body().is_end_stream() {
-                // hyper says so over HTTP/1 only.
                 response.headers_mut().entry(CONTENT_LENGTH).or_insert(HeaderValue::from_static("0"));
             }
             return Self::from(response, Length::Own);
@@ -73,7 +72,7 @@ impl Answer {
             Err(broken) => broken,
         };
         let (status, close) = match broken {
-            Broken::Failed(Some(status)) => (status, true),
+            Broken::Failed(Some(status)) => return Self::corrected(response, status),
             Broken::Failed(None) => (StatusCode::INTERNAL_SERVER_ERROR, false),
             Broken::Unsent | Broken::TooLong => {
                 // Who asks by CONNECT what is not for it may not fill the log.
@@ -96,6 +95,21 @@ impl Answer {
         Self::bare(StatusCode::INTERNAL_SERVER_ERROR, headers, false)
     }
 
+    /// An answer whose body could not begin since that of its request failed: what its headers say of the body goes.
+    fn corrected(mut response: Response, status: StatusCode) -> http::Response<Self> {
+        *response.status_mut() = status;
+        *response.body_mut() = Body::empty();
+        let headers = response.headers_mut();
+        for of_the_body in
+            [CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, TRANSFER_ENCODING]
+        {
+            headers.remove(of_the_body);
+        }
+        headers.insert(CONTENT_LENGTH, 0.into());
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        Self::from(response, Length::Own)
+    }
+
     fn bare(status: StatusCode, headers: &HeaderMap, close: bool) -> http::Response<Self> {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = status;
@@ -110,7 +124,7 @@ impl Answer {
     }
 
     fn from(response: Response, length: Length) -> http::Response<Self> {
-        response.map(|body| Self { body, length, unflushed: true, error: None })
+        response.map(|body| Self { body, length })
     }
 
     /// Everything but an answer with a body of known length that is what its Content-Length says.
@@ -119,7 +133,7 @@ impl Answer {
         if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
             return Err(Broken::Unsent); // its client would wait for the answer
         }
-        let mut length = content_length(response)?;
+        let mut length = length_of(response)?;
         let exact = response.body().size_hint().exact();
         let tunnel =
             status == StatusCode::SWITCHING_PROTOCOLS || *method == Method::CONNECT && status.is_success();
@@ -187,7 +201,7 @@ impl Answer {
     }
 }
 
-/// Whether there is nothing about an answer that hyper does not do right by itself.
+/// Whether an answer can be sent as it is.
 fn is_ordinary(response: &Response, method: &Method) -> bool {
     let status = response.status();
     let Some(exact) = response.body().size_hint().exact() else { return false };
@@ -203,7 +217,7 @@ fn is_ordinary(response: &Response, method: &Method) -> bool {
     response.headers().iter().all(|(name, value)| match *name {
         CONTENT_LENGTH => {
             lengths += 1;
-            lengths == 1 && parse(value) == Some(exact) && !has_leading_zero(value)
+            lengths == 1 && content_length(value.as_bytes()) == Some(exact) && !has_leading_zero(value)
         }
         TRANSFER_ENCODING => false,
         _ => true,
@@ -211,27 +225,15 @@ fn is_ordinary(response: &Response, method: &Method) -> bool {
 }
 
 /// The Content-Length of an answer, written in the one way that there is.
-fn content_length(response: &mut Response) -> Result<Option<u64>, Broken> {
+fn length_of(response: &mut Response) -> Result<Option<u64>, Broken> {
     let mut lengths = response.headers().get_all(CONTENT_LENGTH).iter();
     let Some(first) = lengths.next() else { return Ok(None) };
-    let length = parse(first).filter(|_| lengths.next().is_none()).ok_or(Broken::Unsent)?;
+    let length =
+        content_length(first.as_bytes()).filter(|_| lengths.next().is_none()).ok_or(Broken::Unsent)?;
     if has_leading_zero(first) {
         response.headers_mut().insert(CONTENT_LENGTH, length.into());
     }
     Ok(Some(length))
-}
-
-/// As Kestrel, and hyper: digits, and no more than what fits into 63 bits.
-fn parse(length: &HeaderValue) -> Option<u64> {
-    let digits = length.as_bytes();
-    if digits.is_empty() {
-        return None;
-    }
-    let number = digits.iter().try_fold(0_u64, |number, digit| {
-        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
-        number.checked_mul(10)?.checked_add(digit)
-    })?;
-    i64::try_from(number).is_ok().then_some(number)
 }
 
 fn has_leading_zero(length: &HeaderValue) -> bool {
@@ -239,7 +241,7 @@ fn has_leading_zero(length: &HeaderValue) -> bool {
 }
 
 /// Leaves the codings of an answer that the handler names, and puts the one behind them that frames
-/// it: hyper does the framing. False if the handler names none.
+/// it: the connection does the framing. False if the handler names none.
 fn name_codings(headers: &mut HeaderMap) -> bool {
     if !headers.contains_key(TRANSFER_ENCODING) {
         return false;
@@ -253,7 +255,6 @@ fn name_codings(headers: &mut HeaderMap) -> bool {
         .filter(|coding| !coding.is_empty() && is_token(coding))
         .filter(|coding| !coding.eq_ignore_ascii_case("chunked") && !coding.eq_ignore_ascii_case("identity"))
         .collect();
-    // hyper would add `chunked` too, and once more to the Connection header behind it.
     let value = (!codings.is_empty()).then(|| HeaderValue::try_from(codings.join(", ") + ", chunked"));
     match value {
         Some(Ok(value)) => headers.insert(TRANSFER_ENCODING, value),
@@ -312,44 +313,23 @@ impl http_body::Body for Answer {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = &mut *self;
-        if let Some(error) = this.error.take() {
-            return Poll::Ready(Some(Err(error)));
-        }
-        let frame = match poll(&mut this.body, cx) {
-            Poll::Ready(Some(Err(error))) => Some(Err(error)),
-            Poll::Ready(Some(Ok(frame))) => this.keep_promise(Some(frame)),
-            Poll::Ready(None) => this.keep_promise(None),
-            Poll::Pending => {
-                this.unflushed = false;
-                return Poll::Pending;
-            }
+        let frame = match ready!(poll(&mut this.body, cx)) {
+            Some(Err(error)) => Some(Err(error)),
+            Some(Ok(frame)) => this.keep_promise(Some(frame)),
+            None => this.keep_promise(None),
         };
-        match frame {
-            Some(Err(error)) if this.unflushed => {
-                // An error makes hyper drop what it has not flushed.
-                this.unflushed = false;
-                this.error = Some(error);
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
-            frame => {
-                this.unflushed = true;
-                Poll::Ready(frame)
-            }
-        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.error.is_none()
-            && matches!(self.length, Length::Own | Length::Promised(0))
-            && self.body.is_end_stream()
+        matches!(self.length, Length::Own | Length::Promised(0)) && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
         match self.length {
             Length::Own => self.body.size_hint(),
             Length::Promised(_) => SizeHint::default(),
-            // Makes hyper say it. It knows by the status that nothing follows.
+            // Of the body that there would be; none follows.
             Length::Claimed(length) => SizeHint::with_exact(length),
         }
     }

@@ -13,10 +13,10 @@ use axum::extract::OriginalUri;
 use http::header::{CONTENT_LENGTH, COOKIE, HOST};
 use http::{HeaderMap, HeaderValue, Method, Request};
 
-use super::host;
 use super::rejection::Rejection;
 use super::target;
 use crate::http::rules::HeadRules;
+use crate::text::host;
 
 /// What becomes of a request that is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,7 +144,9 @@ fn take_authority<B>(request: &mut Request<B>) -> Result<(), Rejection> {
     let mut hosts = request.headers().get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
         (_, Some(_)) => Err(Rejection::MultipleHostHeaders),
-        (Some(host), None) if !host::is_valid(host.as_bytes()) => Err(Rejection::InvalidHostHeader),
+        (Some(host), None) if !host.is_empty() && !host::is_valid(host.as_bytes()) => {
+            Err(Rejection::InvalidHostHeader)
+        }
         // As Kestrel: neither is no fault.
         (Some(_) | None, None) => Ok(()),
     }

@@ -1,14 +1,12 @@
 //! Why a request is refused before any handler sees it, and the bare answer that it gets.
 
-use std::fmt::Write as _;
-use std::{fmt, io};
+use std::fmt::{self, Write as _};
 
 use http::StatusCode;
 
-use crate::request::BodyError;
 use crate::text::date;
 
-/// Why the gate refuses a request. Kestrel's names; the text is for the debug log.
+/// Why a request is refused. Kestrel's names; the text is for the debug log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rejection {
     /// A TLS record on a cleartext port.
@@ -144,22 +142,3 @@ impl fmt::Display for Rejection {
 const HTTP_1_1_REQUIRED: [u8; 17] = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xd];
 
 const WRONG_VERSION: &str = "An HTTP/1.x request was sent to an HTTP/2 only endpoint.";
-
-/// How a body that hyper reads breaks off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::http) enum Fault {
-    Rejected(Rejection),
-    /// The client has gone before the end.
-    Incomplete,
-}
-
-impl From<Fault> for io::Error {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Rejected(rejection) => {
-                Self::new(io::ErrorKind::InvalidData, BodyError::rejected(rejection.status()))
-            }
-            Fault::Incomplete => Self::new(io::ErrorKind::UnexpectedEof, BodyError::incomplete()),
-        }
-    }
-}

@@ -11,9 +11,10 @@ use http::Uri;
 use http::uri::PathAndQuery;
 use memchr::{memchr, memmem};
 
-use super::host;
 use super::rejection::Rejection;
+use crate::text::authority::is_valid as is_valid_authority;
 use crate::text::octets::{AUTHORITY, CLASS, NOT_PATH, NOT_QUERY, NOT_RFC3986, PCHAR, is};
+use crate::text::percent::triplet;
 
 /// `http::Uri` counts in 16 bits.
 const MAX_TARGET: usize = 65_534;
@@ -64,13 +65,13 @@ fn other_form(method: &[u8], target: &[u8], strict: bool) -> Result<Checked, Rej
         if method != b"CONNECT" {
             return Err(Rejection::ConnectMethodRequired);
         }
-        // hyper parses the target the same way; what does not fit must not reach it.
+        // What is no `Uri` cannot be shown to the app.
         return match Uri::try_from(target) {
             Ok(uri) if uri.authority().is_some() && uri.scheme().is_none() => form(Form::Authority),
             _ => Err(Rejection::InvalidRequestTarget),
         };
     };
-    if !host::is_valid_authority(authority) {
+    if !is_valid_authority(authority) {
         return Err(Rejection::InvalidRequestTarget);
     }
     let normalize = path_and_query(rest, strict)?;
@@ -146,13 +147,6 @@ pub(in crate::http) fn path_and_query(target: &[u8], strict: bool) -> Result<boo
 
 fn has_stray_percent(target: &[u8]) -> bool {
     memchr::memchr_iter(b'%', target).any(|at| triplet(&target[at..]).is_none())
-}
-
-/// The octet that a percent-encoded triplet at the start of `text` stands for.
-fn triplet(text: &[u8]) -> Option<u8> {
-    let digit = |at: usize| text.get(at).and_then(|&octet| char::from(octet).to_digit(16));
-    let value = digit(1)? * 16 + digit(2)?;
-    (text[0] == b'%').then(|| u8::try_from(value).unwrap_or(0))
 }
 
 /// The URI that the application sees; `None` when it is the one that came.

@@ -1,320 +1,186 @@
-//! One request and its answer, between hyper and the app.
+//! One request in work.
 
-use std::cell::RefCell;
-use std::convert::Infallible;
-use std::future::Future;
-use std::pin::Pin;
+use std::io;
 use std::task::{Context, Poll, ready};
 
-use axum::body::Body;
-use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, Entry, HOST, TRANSFER_ENCODING};
-use http::{Extensions, HeaderValue, Method, Request, Response, StatusCode, Version};
-use http_body::{Body as _, Frame, SizeHint};
-use hyper::body::Incoming;
-use hyper::ext::ReasonPhrase;
-use hyper::upgrade::OnUpgrade;
+use http::Method;
 
+use super::answer::early_hints;
+use super::body::Wish;
 use super::head::Asks;
-use super::notes::RequestNotes;
-use super::shared::Shared;
-use crate::http::App;
-use crate::http::exchange::Answer;
-use crate::http::exchange::Call;
-use crate::request::{BodyError, BodyWithTrailers, LimitState, Mark, RequestContext};
+use super::incoming::{Decoded, Incoming};
+use super::input;
+use super::line::{End, Line};
+use crate::http::upgrade::Upgrade;
+use crate::request::{BodyError, Mark, RequestContext};
+use crate::telemetry::events;
 
-/// hyper's service for one connection.
-pub(super) struct Exchanges<S> {
-    /// One for the connection: its requests come one after the other.
-    pub(super) app: RefCell<S>,
-    pub(super) shared: Shared,
-    /// What every request of the connection has in its extensions.
-    pub(super) extensions: Extensions,
+/// A request whose answer is not complete. Let go of before, it tells the handler's helpers.
+pub(super) struct Exchange {
+    pub(super) context: RequestContext,
+    pub(super) method: Method,
+    pub(super) asks: Asks,
+    pub(super) rest: Rest,
+    pub(super) upgrade: Option<Upgrade>,
+    /// The head of its answer is on its way.
+    pub(super) begun: bool,
+    pub(super) complete: bool,
 }
 
-impl<S: App> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
-    type Response = Response<AnswerBody>;
-    type Error = Infallible;
-    type Future = Exchange<S>;
+/// What is still to come of a request's body.
+pub(super) enum Rest {
+    None,
+    Coming(Incoming),
+    /// The client has ended its side inside the body.
+    Cut,
+    /// Its framing is broken: where the next request begins is not known.
+    Bad,
+}
 
-    fn call(&self, request: Request<Incoming>) -> Exchange<S> {
-        let mut state = self.shared.lock();
-        let notes = state.gate.next_request();
-        if state.gate.last_request {
-            // hyper had it before it was known that none would follow.
-            state.came_behind_last = true;
-            return Exchange { answer: None, notes, method: Method::default(), shared: None };
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if !self.complete {
+            self.context.abort();
         }
-        state.number += 1;
-        let rate = state.gate.rules.min_response_data_rate;
-        state.gate.output.set_rate(rate); // what the request before set was its own
-        let limits = LimitState::served(rate, notes.framing.clone());
-        let context = RequestContext::new(self.shared.info().clone(), state.number, limits);
-        state.current = Some(context.clone());
-        state.answer_begun = false;
-        let rules = state.gate.rules.clone();
-        drop(state);
+    }
+}
 
-        let mut request = request.map(|body| {
-            // A body that is empty costs no allocation.
-            if body.is_end_stream() {
-                Body::empty()
-            } else {
-                Body::new(BodyWithTrailers::new(
-                    RequestBody::new(body, &self.shared, &context),
-                    context.clone(),
-                ))
+impl Exchange {
+    /// Says the hints of the handler; HTTP/1.0 has none.
+    pub(super) fn poll_early_hints(&self, line: &mut Line, cx: &Context<'_>) {
+        while let Poll::Ready(headers) = self.context.poll_early_hints(cx) {
+            if !self.asks.has(Asks::HTTP10) {
+                early_hints(line.output.buffer(), &headers);
             }
-        });
-        let upgrade = request.extensions_mut().remove::<OnUpgrade>();
-        let extensions = request.extensions_mut();
-        *extensions = self.extensions.clone();
-        extensions.insert(context);
-        if let Some(upgrade) = upgrade.filter(|_| notes.asks_upgrade()) {
-            extensions.insert(upgrade);
         }
-        notes.restore(&mut request);
-        let method = request.method().clone();
-        let answer = Some(Call::new(&mut *self.app.borrow_mut(), request, self.shared.info(), &rules));
-        Exchange { answer, notes, method, shared: Some(self.shared.clone()) }
     }
-}
 
-pin_project_lite::pin_project! {
-    /// The app at work on a request.
-    pub(super) struct Exchange<S: App> {
-        // `None`: behind the last request of the connection, which gets no answer.
-        #[pin]
-        answer: Option<Call<S>>,
-        notes: RequestNotes,
-        method: Method,
-        // `Some` until the answer is there.
-        shared: Option<Shared>,
+    /// What happens beside the handler: its body is read as it wants it, and a client that goes is noticed. `true` if
+    /// there is something for the handler.
+    pub(super) fn poll_beside(&mut self, line: &mut Line, cx: &mut Context<'_>) -> Result<bool, End> {
+        loop {
+            let wants = self.wants_data();
+            if wants && !line.input.is_empty() {
+                self.advance(line, cx);
+                if self.wants_data() {
+                    continue; // there was only framing
+                }
+                return Ok(true);
+            }
+            if line.input.has_ended() {
+                self.note_end(line, wants)?;
+                if wants {
+                    self.rest = Rest::Cut;
+                }
+                return Ok(wants);
+            }
+            if wants && self.expects() {
+                line.output.buffer().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+                if let Poll::Ready(written) = line.poll_write(cx) {
+                    written?;
+                }
+            }
+            let most = if wants { line.rules.max_held } else { line.rules.read_ahead };
+            let room = most.saturating_sub(line.input.len());
+            if room == 0 {
+                return Ok(false);
+            }
+            match line.poll_read(room, cx) {
+                // Who reads the body sees it break off.
+                Poll::Ready(Err(End::Failed(error))) if wants => {
+                    events::connection_failed(&line.info, &error);
+                    line.input.cut();
+                }
+                Poll::Ready(read) => read?,
+                Poll::Pending => return Ok(false),
+            }
+        }
     }
-}
 
-impl<S: App> Future for Exchange<S> {
-    type Output = Result<Response<AnswerBody>, Infallible>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let Some(answer) = this.answer.as_pin_mut() else { return Poll::Pending };
-        let Ok(response) = ready!(answer.poll(cx));
-        let Some(shared) = this.shared.take() else { return Poll::Pending };
-        let mut response = Answer::prepare(response, this.method, cx);
-        let info = shared.info();
-        let asks = this.notes.asks;
-        let mut state = shared.lock();
-        state.answer_begun = true;
-        if let Some(rate) = state.current.as_ref().map(|context| context.limits().response_rate()) {
-            state.gate.output.set_rate(rate);
-        }
-        if info.wants_abort() {
-            state.client_gone();
-            state.gate.output.refuse();
-        }
-        if this.notes.asks_upgrade() {
-            let accepted = if asks.has(Asks::CONNECT) {
-                response.status().is_success()
-            } else {
-                response.status() == StatusCode::SWITCHING_PROTOCOLS
+    /// The answer is complete: ready when nothing of the body is left on the connection. What its reader wants it gets,
+    /// and the rest is thrown away.
+    pub(super) fn poll_rest(&mut self, line: &mut Line, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        loop {
+            let incoming = match &self.rest {
+                Rest::None => return Poll::Ready(Ok(())),
+                Rest::Coming(incoming) => incoming,
+                Rest::Cut | Rest::Bad => return line.give_up(),
             };
-            let upgraded = accepted && shared.upgrades().admit(info);
-            if accepted && !upgraded {
-                response = Answer::server_error(response.headers());
+            let is_read = incoming.wish() != Wish::Nothing;
+            if self.is_abandoned() || line.last && !is_read {
+                return line.give_up();
             }
-            if let (true, Some(context)) = (upgraded, &state.current) {
-                context.limits().mark(Mark::Upgraded);
+            if !is_read && incoming.is_over(&self.context) {
+                self.context.body_refused(BodyError::too_large());
+                return line.hang_up();
             }
-            state.gate.decide_upgrade(upgraded);
-        }
-        let tunnel = state.gate.is_tunnel();
-        drop(state);
-        if !tunnel {
-            if info.wants_close() {
-                response.headers_mut().insert(CONNECTION, CLOSE);
-            } else if is_last_answer(&response) {
-                response.headers_mut().append(CONNECTION, CLOSE);
+            if is_read && incoming.held() >= line.rules.max_held {
+                return Poll::Pending; // the reader says when it has taken some
             }
-            if asks.has(Asks::HTTP10) {
-                prepare_for_http10(&mut response, asks, &shared);
-            }
-        }
-        if response.status() != StatusCode::OK {
-            name_status(&mut response);
-        }
-        Poll::Ready(Ok(response.map(|answer| AnswerBody { answer, shared })))
-    }
-}
-
-/// What hyper would do, did it know that the client speaks HTTP/1.0.
-fn prepare_for_http10(response: &mut Response<Answer>, asks: Asks, shared: &Shared) {
-    response.headers_mut().remove(TRANSFER_ENCODING); // RFC 9112 section 6.1
-    let length_known = has_length(response);
-    if !length_known {
-        // Makes hyper end the body with the connection; the status line says 1.1 all the same.
-        *response.version_mut() = Version::HTTP_10;
-        shared.lock().gate.output.patch_next_version();
-    }
-    let keep_alive = asks.has(Asks::KEEP_ALIVE) && length_known;
-    match response.headers_mut().entry(CONNECTION) {
-        Entry::Vacant(entry) => {
-            entry.insert(if keep_alive { HeaderValue::from_static("keep-alive") } else { CLOSE });
-        }
-        Entry::Occupied(mut entry) => {
-            // hyper goes on unless it is told.
-            if !keep_alive && !entry.iter().any(|line| names_option(line, b"close")) {
-                entry.append(CLOSE);
+            if !line.input.is_empty() {
+                self.advance(line, cx);
+            } else if line.input.has_ended() {
+                self.rest = Rest::Cut;
+            } else {
+                ready!(line.poll_read(line.rules.max_held, cx))?;
             }
         }
     }
-}
 
-const CLOSE: HeaderValue = HeaderValue::from_static("close");
-
-/// Whether the connection ends with an answer that does not say so: a 101 for which there is no
-/// tunnel, and, as with Kestrel, one with connection options and no `keep-alive` among them.
-fn is_last_answer<B>(response: &Response<B>) -> bool {
-    let mut lines = response.headers().get_all(CONNECTION).iter().peekable();
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return lines.peek().is_none();
+    /// Who goes inside a body gets no answer, if none has begun; as Kestrel.
+    pub(super) fn is_cut(&self, line: &Line) -> bool {
+        match &self.rest {
+            _ if self.begun || !line.input.has_ended() => false,
+            Rest::None | Rest::Bad => false,
+            Rest::Coming(incoming) => !incoming.is_whole_with(&line.input, &line.rules.head),
+            Rest::Cut => true,
+        }
     }
-    lines.peek().is_some()
-        && !lines.any(|line| names_option(line, b"keep-alive") || names_option(line, b"close"))
-}
 
-fn names_option(connection: &HeaderValue, name: &[u8]) -> bool {
-    let mut options = connection.as_bytes().split(|octet| *octet == b',');
-    options.any(|option| option.trim_ascii().eq_ignore_ascii_case(name))
-}
-
-/// The words of a status where hyper has others than Kestrel, or `<none>`.
-fn name_status<B>(response: &mut Response<B>) {
-    const NO_WORDS: ReasonPhrase = ReasonPhrase::from_static(b"");
-    let words = match response.status().as_u16() {
-        203 => ReasonPhrase::from_static(b"Non-Authoritative Information"),
-        306 => ReasonPhrase::from_static(b"Switch Proxy"),
-        419 => ReasonPhrase::from_static(b"Authentication Timeout"),
-        425 => NO_WORDS,
-        499 => ReasonPhrase::from_static(b"Client Closed Request"),
-        _ if response.status().canonical_reason().is_none() => NO_WORDS,
-        _ => return,
-    };
-    response.extensions_mut().get_or_insert(words);
-}
-
-/// Whether the end of the body is known without closing the connection.
-fn has_length(response: &Response<Answer>) -> bool {
-    let body = response.body();
-    body.is_end_stream()
-        || body.size_hint().exact().is_some()
-        || response.headers().contains_key(CONTENT_LENGTH)
-}
-
-/// A request's body as the app gets it.
-struct RequestBody {
-    /// `None` once its end was seen.
-    incoming: Option<Incoming>,
-    shared: Shared,
-    context: RequestContext,
-}
-
-impl RequestBody {
-    fn new(incoming: Incoming, shared: &Shared, context: &RequestContext) -> Self {
-        Self { incoming: Some(incoming), shared: shared.clone(), context: context.clone() }
-    }
-}
-
-/// Whether nothing comes after what `body` gave last. hyper does not say so by itself when the
-/// answer is complete before the body is, until the next request.
-pub(super) fn is_last<E>(frame: Option<&Result<Frame<Bytes>, E>>, body: &Incoming) -> bool {
-    match frame {
-        Some(Ok(frame)) => frame.is_trailers() || body.is_end_stream(),
-        Some(Err(_)) | None => true,
-    }
-}
-
-impl http_body::Body for RequestBody {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
-        let mut frame = ready!(Pin::new(&mut *incoming).poll_frame(cx));
-        if let Some(trailers) = frame.as_mut().and_then(|frame| frame.as_mut().ok()?.trailers_mut()) {
-            // What frames or routes a message is no trailer (RFC 9110 section 6.5.1).
-            for name in [CONNECTION, HOST, TRANSFER_ENCODING] {
-                trailers.remove(name);
+    /// What has become of the body.
+    pub(super) fn note(&mut self, decoded: Decoded, line: &Line) {
+        match decoded {
+            Decoded::Part => {}
+            Decoded::Whole => self.rest = Rest::None,
+            Decoded::Bad(rejection) => {
+                events::bad_request(&line.info, &rejection, rejection.status().as_u16());
+                self.rest = Rest::Bad;
             }
         }
-        if is_last(frame.as_ref(), incoming) {
-            self.incoming = None;
-        }
-        let fault = frame.as_ref().and_then(|frame| BodyError::find(frame.as_ref().err()?));
-        if let Some(status) = fault.and_then(BodyError::status) {
-            self.context.limits().fail(status);
-        }
-        Poll::Ready(frame)
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.incoming.as_ref().is_none_or(http_body::Body::is_end_stream)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), http_body::Body::size_hint)
-    }
-}
-
-impl Drop for RequestBody {
-    fn drop(&mut self) {
-        // What failed, or is too large, is the last of its connection. hyper closes when the rest of
-        // a dropped body is not there yet; when it is, the gate does. Any other body is read to its
-        // end.
-        if self.context.limits().has(Mark::Abandoned) {
-            self.shared.lock().gate.last_request = true;
-            return;
-        }
-        if let Some(incoming) = self.incoming.take().filter(|incoming| !incoming.is_end_stream()) {
-            self.shared.lock().unread = Some(incoming);
-            self.shared.wake_driver();
+    fn advance(&mut self, line: &mut Line, cx: &Context<'_>) {
+        if let Rest::Coming(incoming) = &mut self.rest {
+            let decoded = incoming.advance(&mut line.input, &line.rules.head, cx);
+            self.note(decoded, line);
         }
     }
-}
 
-/// An answer's body as hyper gets it. Dropped when hyper has all of it, which ends the exchange.
-pub(super) struct AnswerBody {
-    answer: Answer,
-    shared: Shared,
-}
-
-impl http_body::Body for AnswerBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.answer).poll_frame(cx)
+    /// The rest of the body is not to be waited for.
+    fn is_abandoned(&self) -> bool {
+        self.context.limits().has(Mark::Abandoned)
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.answer.is_end_stream()
+    /// The handler is told of a client that goes, and dropped where there is nobody to answer.
+    fn note_end(&self, line: &Line, reads: bool) -> Result<(), End> {
+        match line.input.end() {
+            input::ClientEnd::Cut if !reads => return Err(End::Failed(io::ErrorKind::UnexpectedEof.into())),
+            // The end of TLS (`close_notify`) only says that the client will not send more.
+            input::ClientEnd::Said if !line.rules.secure => self.context.abort(),
+            input::ClientEnd::Cut | input::ClientEnd::Said | input::ClientEnd::None => {}
+        }
+        Ok(())
     }
 
-    fn size_hint(&self) -> SizeHint {
-        self.answer.size_hint()
+    fn wants_data(&self) -> bool {
+        matches!(&self.rest, Rest::Coming(incoming) if incoming.wish() == Wish::Data)
     }
-}
 
-impl Drop for AnswerBody {
-    fn drop(&mut self) {
-        // The context may be the last hold on much else, so it goes after the lock.
-        let current = self.shared.lock().current.take();
-        drop(current);
+    /// Whether the client is to be told to send its body; once.
+    fn expects(&mut self) -> bool {
+        match &mut self.rest {
+            Rest::Coming(incoming) => !self.begun && incoming.take_expectation(),
+            Rest::None | Rest::Cut | Rest::Bad => false,
+        }
     }
 }

@@ -1,9 +1,12 @@
 //! One header line, and the values that decide about framing.
 
+use std::ops::Range;
+
 use memchr::memchr;
 
 use crate::http::exchange::rejection::Rejection;
 use crate::http::rules::HeadRules;
+use crate::text::content_length;
 use crate::text::octets::{TOKEN, is};
 
 /// The longest name that `http::HeaderName` takes.
@@ -15,6 +18,15 @@ pub(super) struct Field<'a> {
     /// Without white space on both sides.
     pub(super) value: &'a [u8],
     pub(super) value_at: usize,
+}
+
+/// Where a header line stands in its head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FieldAt {
+    pub(super) name: Range<usize>,
+    pub(super) value: Range<usize>,
+    /// Its line stood in its place before.
+    pub(super) known: bool,
 }
 
 impl<'a> Field<'a> {
@@ -72,17 +84,10 @@ fn has_control(word: u64) -> u64 {
 
 /// 1*DIGIT up to `i64::MAX`, as Kestrel holds it.
 pub(super) fn parse_content_length(value: &[u8], strict: bool) -> Result<u64, Rejection> {
-    if value.is_empty() || strict && value.len() > 1 && value[0] == b'0' {
+    if strict && value.len() > 1 && value[0] == b'0' {
         return Err(Rejection::InvalidContentLength);
     }
-    value
-        .iter()
-        .try_fold(0_u64, |length, octet| {
-            let digit = octet.is_ascii_digit().then(|| u64::from(octet - b'0'))?;
-            length.checked_mul(10)?.checked_add(digit)
-        })
-        .filter(|&length| i64::try_from(length).is_ok())
-        .ok_or(Rejection::InvalidContentLength)
+    content_length(value).ok_or(Rejection::InvalidContentLength)
 }
 
 /// The codings of all Transfer-Encoding lines so far.

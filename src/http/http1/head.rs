@@ -1,6 +1,6 @@
-//! The head of a request: request line and header lines (RFC 9112, 3 and 5), judged before hyper sees them.
+//! The head of a request: request line and header lines (RFC 9112, 3 and 5), judged in the one look that it gets.
 //!
-//! Nothing here reads or writes: the gate hands over what it received. A refusal comes as early as Kestrel's, so
+//! Nothing here reads or writes: the connection hands over what it received. A refusal comes as early as Kestrel's, so
 //! before the head is whole where an octet already decides. What passes is a head that hyper takes and frames alike.
 //!
 //! # Differences from Kestrel
@@ -11,11 +11,13 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr2};
 
-use super::field::{Codings, Field, parse_content_length};
-use crate::http::exchange::host;
+use super::field::{Codings, Field, FieldAt, parse_content_length};
+use super::memo::Memo;
+use crate::http::exchange::host::{is_of_absolute, of_absolute};
 use crate::http::exchange::rejection::Rejection;
 use crate::http::exchange::target::{self, Form};
 use crate::http::rules::HeadRules;
+use crate::text::host::is_valid as is_valid_host;
 use crate::text::octets::{TOKEN, is};
 
 /// How the body after a head is framed.
@@ -36,7 +38,7 @@ impl Asks {
     pub(crate) const HTTP10: Self = Self(1);
     /// The connection may stay open after the answer.
     pub(crate) const KEEP_ALIVE: Self = Self(2);
-    /// `Connection: upgrade` and no body: what Kestrel calls upgradable.
+    /// `Connection: upgrade` and no body, not of HTTP/1.0: what may become a tunnel.
     pub(crate) const UPGRADE: Self = Self(4);
     /// The method is CONNECT.
     pub(crate) const CONNECT: Self = Self(8);
@@ -44,6 +46,10 @@ impl Asks {
     pub(crate) const NORMALIZE: Self = Self(16);
     /// The target is absolute, and its authority takes the place of the Host.
     pub(crate) const HOST_OVERRIDE: Self = Self(256);
+    /// The client waits for a 100 before it sends its body.
+    pub(crate) const CONTINUE: Self = Self(512);
+    /// The client takes trailers.
+    pub(crate) const TRAILERS: Self = Self(1024);
 
     const CLOSE: Self = Self(32);
     const UPGRADE_TOKEN: Self = Self(64);
@@ -58,20 +64,25 @@ impl Asks {
     fn add(&mut self, ask: Self, when: bool) {
         self.0 |= if when { ask.0 } else { 0 };
     }
+
+    #[inline]
+    fn set(&mut self, ask: Self, when: bool) {
+        self.0 &= !ask.0;
+        self.add(ask, when);
+    }
 }
 
-/// A whole head that hyper will take.
+/// A whole head that is good.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     /// Octets, the empty line included.
     pub(crate) len: usize,
-    /// Where the last digit of `HTTP/1.1` stands.
-    pub(crate) minor_version_at: usize,
+    /// The method stands before it.
+    pub(crate) method_end: usize,
+    pub(crate) target: Range<usize>,
     pub(crate) body: BodyLength,
     pub(crate) asks: Asks,
-    /// Where the value `100-continue` (12 octets) stands that hyper would answer with 100.
-    pub(crate) expect_continue_at: Option<usize>,
-    /// The value of a Content-Length beside Transfer-Encoding: hyper drops that field.
+    /// The value of a Content-Length that a Transfer-Encoding overrules.
     pub(crate) dropped_content_length: Option<Range<usize>>,
     /// Trailers count on from here.
     pub(crate) header_lines: usize,
@@ -79,7 +90,7 @@ pub(crate) struct Head {
     pub(crate) header_octets: usize,
 }
 
-/// Reads one head, in as many pieces as it comes. A fresh one for each request.
+/// Reads one head, in as many pieces as it comes.
 #[derive(Debug, Default)]
 pub(crate) struct HeadParser {
     /// No line end stands before here that was not dealt with.
@@ -88,20 +99,39 @@ pub(crate) struct HeadParser {
     line_at: usize,
     /// Where the header lines begin; 0 before the request line is whole.
     headers_at: usize,
-    minor_version_at: usize,
+    method_end: usize,
     target: Range<usize>,
     form: Form,
     asks: Asks,
     /// POST or PUT: on HTTP/1.0 these need a length.
     needs_length: bool,
-    lines: usize,
+    /// A line of Expect has come.
+    expects: bool,
+    fields: Vec<FieldAt>,
+    memo: Memo,
     host: Option<Range<usize>>,
     content_length: Option<(u64, Range<usize>)>,
     codings: Codings,
-    expect_continue_at: Option<usize>,
 }
 
 impl HeadParser {
+    /// Begins anew, for the next head.
+    pub(crate) fn reset(&mut self) {
+        let (mut fields, memo) = (std::mem::take(&mut self.fields), std::mem::take(&mut self.memo));
+        fields.clear();
+        *self = Self { fields, memo, ..Self::default() };
+    }
+
+    /// No octet of the head has been seen.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.scanned == 0
+    }
+
+    /// The header lines of a head that is whole, and what is kept of them for the next.
+    pub(super) fn fields(&mut self) -> (&[FieldAt], &mut Memo) {
+        (&self.fields, &mut self.memo)
+    }
+
     /// `buf`: all octets of this head that came so far, from the first after empty lines. `None`: not whole yet.
     pub(crate) fn advance(&mut self, buf: &[u8], rules: &HeadRules) -> Result<Option<Head>, Rejection> {
         if self.headers_at == 0 && !self.take_request_line(buf, rules)? {
@@ -109,7 +139,11 @@ impl HeadParser {
         }
         let most = self.headers_at.saturating_add(rules.most_header_octets());
         let window = &buf[..buf.len().min(most)];
-        while let Some(end) = memchr(b'\n', &window[self.scanned..]) {
+        loop {
+            if self.scanned == self.line_at && self.take_known(window, rules)? {
+                continue;
+            }
+            let Some(end) = memchr(b'\n', &window[self.scanned..]) else { break };
             let end = self.scanned + end;
             let line_at = self.line_at;
             let line = &window[line_at..end];
@@ -193,14 +227,30 @@ impl HeadParser {
         self.asks.add(Asks::CONNECT, method == b"CONNECT");
         self.needs_length = matches!(method, b"POST" | b"PUT");
         self.target = method_end + 1..method_end + 1 + target_end;
-        self.minor_version_at = line.len() - 1;
+        self.method_end = method_end;
         Ok(())
+    }
+
+    /// Takes a line that stood in its place before; false if it is another.
+    #[inline]
+    fn take_known(&mut self, window: &[u8], rules: &HeadRules) -> Result<bool, Rejection> {
+        let place = self.fields.len();
+        if place == rules.max_headers {
+            return Ok(false);
+        }
+        let Some((field, end)) = self.memo.find(place, &window[self.line_at..], self.line_at) else {
+            return Ok(false);
+        };
+        let (name, value) = (&window[field.name.clone()], &window[field.value.clone()]);
+        self.heed(name, value, field.value.clone(), rules)?;
+        self.fields.push(field);
+        (self.line_at, self.scanned) = (end, end);
+        Ok(true)
     }
 
     fn take_field(&mut self, line_at: usize, line: &[u8], rules: &HeadRules) -> Result<(), Rejection> {
         let field = Field::parse(line)?;
-        self.lines += 1;
-        if self.lines > rules.max_headers {
+        if self.fields.len() == rules.max_headers {
             // A CR in it would have been refused before the line was whole, had it come in pieces.
             let bare_cr = memchr(b'\r', line).is_some();
             return Err(if bare_cr { Rejection::InvalidRequestHeader } else { Rejection::TooManyHeaders });
@@ -209,7 +259,26 @@ impl HeadParser {
         let Field { name, value, value_at } = field;
         let value_at = line_at + value_at;
         let range = value_at..value_at + value.len();
+        self.heed(name, value, range.clone(), rules)?;
+        self.fields.push(FieldAt { name: line_at..line_at + name.len(), value: range, known: false });
+        Ok(())
+    }
+
+    /// What a field means for its request.
+    #[inline]
+    fn heed(
+        &mut self,
+        name: &[u8],
+        value: &[u8],
+        range: Range<usize>,
+        rules: &HeadRules,
+    ) -> Result<(), Rejection> {
         match name.len() {
+            2 if name.eq_ignore_ascii_case(b"te") => {
+                let mut codings = value.split(|&octet| octet == b',').map(<[u8]>::trim_ascii);
+                let trailers = codings.any(|coding| coding.eq_ignore_ascii_case(b"trailers"));
+                self.asks.add(Asks::TRAILERS, trailers);
+            }
             4 if name.eq_ignore_ascii_case(b"host") => {
                 let before = self.host.replace(range);
                 if before.is_some() {
@@ -221,8 +290,10 @@ impl HeadParser {
                 if rules.strict && !known {
                     return Err(Rejection::UnknownExpectation);
                 }
-                // hyper looks at the last line.
-                self.expect_continue_at = known.then_some(value_at);
+                // The first line counts, as for Kestrel.
+                if !std::mem::replace(&mut self.expects, true) {
+                    self.asks.set(Asks::CONTINUE, known);
+                }
             }
             10 if name.eq_ignore_ascii_case(b"connection") => self.take_connection(value),
             14 if name.eq_ignore_ascii_case(b"content-length") => {
@@ -267,21 +338,23 @@ impl HeadParser {
             (Codings::None, Some((length, _))) => BodyLength::Length(length),
         };
         let mut asks = self.asks;
-        let upgrade = asks.has(Asks::UPGRADE_TOKEN) && body == BodyLength::None;
+        // HTTP/1.0 has no Upgrade to heed (RFC 9110 section 7.8), and what it chunks may be framed otherwise by others
+        // (RFC 9112 section 6.1).
+        let upgrade = asks.has(Asks::UPGRADE_TOKEN) && body == BodyLength::None && !http10;
         asks.add(Asks::UPGRADE, upgrade);
-        let keep_alive = !asks.has(Asks::CLOSE) && (!http10 || asks.has(Asks::KEEP_ALIVE_TOKEN));
-        asks.add(Asks::KEEP_ALIVE, keep_alive);
-        if http10 && self.needs_length && !upgrade && !has_length {
+        let stays10 = asks.has(Asks::KEEP_ALIVE_TOKEN) && self.codings == Codings::None;
+        asks.add(Asks::KEEP_ALIVE, !asks.has(Asks::CLOSE) && (!http10 || stays10));
+        if http10 && self.needs_length && !has_length {
             return Err(Rejection::LengthRequiredHttp10);
         }
         Ok(Head {
             len: self.line_at,
-            minor_version_at: self.minor_version_at,
+            method_end: self.method_end,
+            target: self.target.clone(),
             body,
             asks,
-            expect_continue_at: self.expect_continue_at,
             dropped_content_length,
-            header_lines: self.lines,
+            header_lines: self.fields.len(),
             header_octets: self.line_at - self.headers_at,
         })
     }
@@ -290,17 +363,16 @@ impl HeadParser {
         let target = &buf[self.target.clone()];
         let fits = match self.form {
             Form::Origin | Form::Asterisk => true,
-            Form::Absolute => host::is_of_absolute(value, target),
+            Form::Absolute => is_of_absolute(value, target),
             Form::Authority => value == target,
         };
         if rules.strict && value.is_empty() {
             return Err(Rejection::InvalidHostHeader);
         }
-        if fits && host::is_valid(value) {
+        if fits && (value.is_empty() || is_valid_host(value)) {
             return Ok(());
         }
-        let replaced =
-            rules.host_override && self.form == Form::Absolute && host::of_absolute(target).is_some();
+        let replaced = rules.host_override && self.form == Form::Absolute && of_absolute(target).is_some();
         self.asks.add(Asks::HOST_OVERRIDE, replaced);
         if replaced { Ok(()) } else { Err(Rejection::InvalidHostHeader) }
     }
@@ -455,8 +527,7 @@ mod tests {
         let text = "POST /%61 HTTP/1.0\r\nContent-Length:  7 \r\nExpect: 100-Continue\r\nTransfer-Encoding: chunked\r\n\r\n";
         let seen = head(text, &rules()).unwrap();
         assert_eq!(seen.body, BodyLength::Chunked);
-        assert_eq!(&text[seen.minor_version_at..][..1], "0");
-        assert_eq!(&text[seen.expect_continue_at.unwrap()..][..12], "100-Continue");
+        assert!(seen.asks.has(Asks::CONTINUE));
         assert_eq!(&text[seen.dropped_content_length.unwrap()], "7");
         assert!(seen.asks.has(Asks::NORMALIZE) && seen.asks.has(Asks::HTTP10));
         assert_eq!(head("PUT / HTTP/1.0\r\n\r\n", &rules()), Err(Rejection::LengthRequiredHttp10));

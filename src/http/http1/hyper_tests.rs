@@ -22,20 +22,26 @@ const SENTINEL: &[u8] = b"GET /sentinel HTTP/1.1\r\nHost: s\r\n\r\n";
 
 /// One message as one of the two readers saw it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Message {
-    method: String,
-    target: String,
-    header_lines: usize,
-    body: Result<usize, String>,
-    trailer_lines: usize,
+pub(super) struct Message {
+    pub(super) method: String,
+    pub(super) target: String,
+    pub(super) header_lines: usize,
+    pub(super) body: Result<usize, String>,
+    pub(super) trailer_lines: usize,
+}
+
+/// How many messages pass, as [`messages`] reads them.
+#[cfg(test)]
+async fn agrees_with_hyper(bytes: &[u8], rules: &HeadRules) -> Result<usize, String> {
+    messages(bytes, rules).await.map(|messages| messages.len())
 }
 
 /// Reads messages from `bytes` until one is refused or not whole, and holds each against hyper.
 ///
-/// How many passed; an error says how the two disagree.
-pub(crate) async fn agrees_with_hyper(bytes: &[u8], rules: &HeadRules) -> Result<usize, String> {
+/// What hyper saw of each, and whether its connection goes on; an error says how the two disagree.
+pub(super) async fn messages(bytes: &[u8], rules: &HeadRules) -> Result<Vec<(Message, bool)>, String> {
     let mut rest = bytes;
-    let mut passed = 0;
+    let mut passed = Vec::new();
     loop {
         let Ok(empty) = EmptyLines::default().advance(rest, rules) else { return Ok(passed) };
         rest = &rest[empty..];
@@ -47,17 +53,20 @@ pub(crate) async fn agrees_with_hyper(bytes: &[u8], rules: &HeadRules) -> Result
             _ => return Ok(passed),
         };
         let message = &rest[..head.len + octets];
-        check(message, &head, &framing, octets)
+        let seen = check(message, &head, &framing, octets)
             .await
             .map_err(|why| format!("{why}\nmessage: {}\nhead: {head:?}", message.escape_ascii()))?;
-        passed += 1;
+        let goes_on = head.asks.has(Asks::KEEP_ALIVE) && head.dropped_content_length.is_none();
+        passed.push((seen, goes_on));
         rest = &rest[message.len()..];
     }
 }
 
-async fn check(message: &[u8], head: &Head, framing: &BodyFraming, octets: usize) -> Result<(), String> {
+async fn check(message: &[u8], head: &Head, framing: &BodyFraming, octets: usize) -> Result<Message, String> {
     let mut shown = message.to_vec();
-    shown[head.minor_version_at] = b'1';
+    // hyper does not take chunks on HTTP/1.0.
+    let version = shown[head.target.end..].iter().position(|&octet| octet == b'.').ok_or("no version")?;
+    shown[head.target.end + version + 1] = b'1';
     shown.extend_from_slice(SENTINEL);
     let seen = show_hyper(&shown).await?;
 
@@ -97,7 +106,7 @@ async fn check(message: &[u8], head: &Head, framing: &BodyFraming, octets: usize
         None if head.asks.has(Asks::KEEP_ALIVE) && head.dropped_content_length.is_none() => {
             Err("hyper does not go on".to_owned())
         }
-        _ => Ok(()),
+        _ => Ok(expected),
     }
 }
 

@@ -1,23 +1,27 @@
 //! HTTP/1.0 and HTTP/1.1.
 
-mod answers;
-mod driver;
+mod answer;
+mod body;
+mod clock;
+mod connection;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod engine_tests;
 mod exchange;
 #[cfg(test)]
 mod facts_tests;
 mod field;
 mod framing;
-mod gate;
-mod guarded;
 pub(crate) mod head;
 #[cfg(any(test, fuzzing))]
-pub(crate) mod hyper_tests;
-mod notes;
+mod hyper_tests;
+mod incoming;
+mod input;
+mod line;
+mod memo;
 mod output;
 mod preface;
-mod shared;
+mod request;
 mod timer;
 mod waker;
 
-pub(crate) use driver::{Driver, Outcome};
-pub use guarded::GuardedStream;
+pub(crate) use connection::serve;

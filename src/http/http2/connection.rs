@@ -13,10 +13,10 @@ use http::header::{CONTENT_LENGTH, DATE, HeaderValue, SERVER};
 use http::{Extensions, Method, Request, Response};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::exchange::{Connect, Exchange};
+use super::exchange::{Connect, StreamExchange};
 use super::follower::Signs;
 use super::pings::KeepAlivePings;
-use super::request::{Expectation, RequestBody};
+use super::request::{Expectation, StreamBody};
 use super::streams::Streams;
 use super::turns::Turns;
 use super::wire::Wire;
@@ -40,7 +40,7 @@ enum Phase {
     Ending(Instant),
 }
 
-pub(super) struct Connection<S: App> {
+pub(super) struct Http2Connection<S: App> {
     h2: h2::server::Connection<Wire, Bytes>,
     wire: Wire,
     server: Server<S>,
@@ -55,7 +55,7 @@ pub(super) struct Connection<S: App> {
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S: App> Connection<S> {
+impl<S: App> Http2Connection<S> {
     pub(super) fn new(mut h2: h2::server::Connection<Wire, Bytes>, wire: Wire, server: Server<S>) -> Self {
         let limits = &server.rules.http2_limits;
         let pings = limits.keep_alive_ping_delay.and_then(|delay| {
@@ -109,8 +109,8 @@ impl<S: App> Connection<S> {
                 Poll::Pending => {}
             }
             match self.poll_time(cx) {
-                Poll::Ready(Next::Turn) => {}
-                Poll::Ready(Next::Close) => return Poll::Ready(()),
+                Poll::Ready(AfterTime::Turn) => {}
+                Poll::Ready(AfterTime::Close) => return Poll::Ready(()),
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -120,7 +120,10 @@ impl<S: App> Connection<S> {
     fn poll_requests(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             match ready!(self.h2.poll_accept(cx)) {
-                Some(Ok((request, respond))) => self.take(request, respond),
+                Some(Ok((request, respond))) => {
+                    self.wire.lock().follower.taken_up(respond.stream_id().as_u32());
+                    self.take(request, respond);
+                }
                 Some(Err(error)) => {
                     if !matches!(self.phase, Phase::Ending(_)) {
                         events::connection_failed(&self.server.info, &error);
@@ -169,7 +172,7 @@ impl<S: App> Connection<S> {
             expectation = Expectation::of(&parts.headers);
             let rules = self.server.rules.head;
             let (kept, expected) = (context.clone(), expectation.clone());
-            let body = RequestBody::new(incoming, &parts.headers, kept, expected, rules);
+            let body = StreamBody::new(incoming, &parts.headers, kept, expected, rules);
             unread = Some(body.unread());
             Body::new(BodyWithTrailers::new(body, context))
         };
@@ -177,7 +180,8 @@ impl<S: App> Connection<S> {
         let call =
             Call::new(&mut self.server.app, Request::from_parts(parts, body), info, &self.server.rules);
         let waits_for_body = unread.is_some();
-        let exchange = Exchange { call, method, stream, respond, expectation, connect, _unread: unread };
+        let exchange =
+            StreamExchange { call, method, stream, respond, expectation, connect, _unread: unread };
         let task = Box::pin(exchange.run());
         if waits_for_body {
             Turns::spawn(task); // its handler may block until the body is there
@@ -225,7 +229,7 @@ impl<S: App> Connection<S> {
     }
 
     /// What the time has come for.
-    fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
+    fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<AfterTime> {
         let rules = Arc::clone(&self.server.rules);
         let idle_since = self.streams.idle_since();
         if idle_since.is_some() {
@@ -254,17 +258,17 @@ impl<S: App> Connection<S> {
         ready!(self.poll_timer(deadline, cx));
         Poll::Ready(if idle_ends == Some(deadline) {
             if self.phase != Phase::Serving {
-                return Poll::Ready(Next::Close);
+                return Poll::Ready(AfterTime::Close);
             }
             self.say_goodbye();
-            Next::Turn
+            AfterTime::Turn
         } else if block_ends == Some(deadline) {
             events::connection_failed(&self.server.info, &"the headers did not come in time");
             self.end(Reason::PROTOCOL_ERROR);
-            Next::Turn
+            AfterTime::Turn
         } else {
             self.ping(signs);
-            Next::Turn
+            AfterTime::Turn
         })
     }
 
@@ -294,7 +298,7 @@ impl<S: App> Connection<S> {
 }
 
 /// What follows when a time is over.
-enum Next {
+enum AfterTime {
     Turn,
     Close,
 }

@@ -27,7 +27,7 @@ use crate::telemetry::events;
 use crate::text::date;
 
 /// A request that the app is at work on.
-pub(super) struct Exchange<S: App> {
+pub(super) struct StreamExchange<S: App> {
     pub(super) call: Call<S>,
     pub(super) method: Method,
     pub(super) stream: OpenStream,
@@ -45,11 +45,13 @@ pub(super) struct Connect {
     pub(super) limit: Arc<UpgradeLimit>,
 }
 
-impl<S: App> Exchange<S> {
+impl<S: App> StreamExchange<S> {
     /// Answers, and resets the stream where there is no answer.
     pub(super) async fn run(self) {
         let Self { call, method, mut stream, mut respond, expectation, connect, _unread } = self;
-        let Some(response) = answered(call, &mut respond, expectation).await else { return };
+        let Some(response) = answered(call, stream.context(), &mut respond, expectation).await else {
+            return;
+        };
         if let Some(reset) = response.extensions().get::<ResetWith>() {
             return respond.send_reset(reset.reason());
         }
@@ -90,6 +92,7 @@ impl<S: App> Exchange<S> {
 /// Waits for the answer; `None` when the client has reset the stream, which drops the handler.
 async fn answered<S: App>(
     call: Call<S>,
+    context: &RequestContext,
     respond: &mut SendResponse<Bytes>,
     mut expectation: Option<Arc<Expectation>>,
 ) -> Option<axum::response::Response> {
@@ -98,21 +101,33 @@ async fn answered<S: App>(
         if respond.poll_reset(cx).is_ready() {
             return Poll::Ready(None);
         }
-        if let Poll::Ready(Ok(response)) = call.as_mut().poll(cx) {
+        let called = call.as_mut().poll(cx);
+        while let Poll::Ready(headers) = context.poll_early_hints(cx) {
+            let mut hints = interim(StatusCode::EARLY_HINTS);
+            *hints.headers_mut() = headers;
+            // Fails when the stream is gone, as does what follows.
+            let _ = respond.send_informational(hints);
+        }
+        if let Poll::Ready(Ok(response)) = called {
+            context.end_early_hints();
             return Poll::Ready(Some(response));
         }
         if let Some(expected) = &expectation
             && expected.poll(cx).is_ready()
         {
             expectation = None;
-            let mut interim = Response::new(());
-            *interim.status_mut() = StatusCode::CONTINUE;
             // Fails when the stream is gone, which the next poll sees.
-            let _ = respond.send_informational(interim);
+            let _ = respond.send_informational(interim(StatusCode::CONTINUE));
         }
         Poll::Pending
     })
     .await
+}
+
+fn interim(status: StatusCode) -> Response<()> {
+    let mut response = Response::new(());
+    *response.status_mut() = status;
+    response
 }
 
 /// Why an answer is not sent to its end.

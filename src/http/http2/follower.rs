@@ -11,7 +11,7 @@ use tokio::time::Instant;
 /// frames of use. Twenty times what the busiest client was seen to send.
 const BUDGET: u32 = 4_000;
 const WINDOW: Duration = Duration::from_secs(10);
-/// What a frame of use earns: a stream of small messages has a WINDOW_UPDATE or two for each.
+/// What a frame of use earns: a stream of small messages has a `WINDOW_UPDATE` or two for each.
 const EARNED: u32 = 4;
 
 /// The preface, of which the server has seen that it is one (RFC 9113 section 3.4).
@@ -37,6 +37,7 @@ pub(super) struct Follower {
     block: Block,
     peek: Peek,
     streams: ClientStreams,
+    early: EarlyResets,
     budget: u32,
     budget_since: Instant,
     /// What the client has shown to be there by.
@@ -96,6 +97,7 @@ impl Follower {
             block: Block::None,
             peek: Peek::Nothing,
             streams: ClientStreams::default(),
+            early: EarlyResets::default(),
             budget: BUDGET,
             budget_since: now,
             signs: Signs { frames: 0, last_frame: now, last_ping: None },
@@ -109,6 +111,11 @@ impl Follower {
             Block::None => None,
             Block::Open { since, .. } => Some(since),
         }
+    }
+
+    /// The server has taken up this request, and those before it.
+    pub(super) fn taken_up(&mut self, stream: u32) {
+        self.early.taken_up = stream;
     }
 
     /// Takes what came next; with a fault, how many octets came before the frame that has it.
@@ -171,6 +178,9 @@ impl Follower {
             kind != kind::CONTINUATION && matches!(self.block, Block::Open { last: false, .. });
         if !inside_block {
             self.streams.take(kind, flags, stream)?; // else h2 says what is wrong
+        }
+        if kind == kind::RST_STREAM && stream <= self.streams.highest {
+            self.early.take(stream)?;
         }
         self.peek = Peek::new(kind, flags, stream);
         self.counts = !(kind == kind::SETTINGS && flags & ACK != 0);
@@ -256,6 +266,35 @@ impl ClientStreams {
                 }
             }
             _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Requests that their client has reset before the server took them up ("rapid reset"). h2 counts them too, and says so
+/// with an event at warn, which no client is to cause: the limit strikes here first.
+#[derive(Debug, Default)]
+struct EarlyResets {
+    /// The last request that was.
+    taken_up: u32,
+    /// Those behind it that are reset.
+    reset: Vec<u32>,
+}
+
+/// More than one look at what has come brings from a client that changes its mind; the default of h2.
+pub(super) const MOST_EARLY_RESETS: usize = 20;
+
+impl EarlyResets {
+    fn take(&mut self, stream: u32) -> Result<(), Fault> {
+        self.reset.retain(|reset| *reset > self.taken_up);
+        if stream > self.taken_up {
+            self.reset.push(stream);
+        }
+        if self.reset.len() > MOST_EARLY_RESETS {
+            return Err(Fault {
+                reason: Reason::ENHANCE_YOUR_CALM,
+                what: "more requests reset at once than any client changes its mind about",
+            });
         }
         Ok(())
     }
@@ -435,6 +474,11 @@ mod tests {
         }
     }
 
+    fn on(stream: u8, mut frame: Vec<u8>) -> Vec<u8> {
+        frame[8] = stream;
+        frame
+    }
+
     fn faults(sent: &[u8]) -> Option<Reason> {
         let now = Instant::now();
         let whole = begun(now).follow(sent, now).err().map(|(_, fault)| fault.reason);
@@ -448,10 +492,6 @@ mod tests {
 
     #[test]
     fn a_stream_that_its_client_has_ended_is_closed() {
-        let on = |stream: u8, mut frame: Vec<u8>| {
-            frame[8] = stream;
-            frame
-        };
         let headers = |stream, flags| on(stream, frame(kind::HEADERS, END_HEADERS | flags, b"a"));
         let data = |stream, flags| on(stream, frame(kind::DATA, flags, b"a"));
         let rst = |stream| on(stream, frame(kind::RST_STREAM, 0, &[0; 4]));
@@ -468,6 +508,22 @@ mod tests {
             assert_eq!(faults(&bad.concat()), Some(Reason::STREAM_CLOSED), "{bad:?}");
         }
         assert_eq!(faults(&data(1, 0)), None, "h2 sees that it was never opened");
+    }
+
+    #[test]
+    fn requests_that_are_reset_before_they_are_taken_up_are_few() {
+        let now = Instant::now();
+        let mut follower = begun(now);
+        let (first, last) = (1, 2 * u8::try_from(MOST_EARLY_RESETS).unwrap() - 1);
+        let request = |stream| on(stream, frame(kind::HEADERS, END_HEADERS | END_STREAM, b"a"));
+        let reset = |stream| [request(stream), on(stream, frame(kind::RST_STREAM, 0, &[0; 4]))].concat();
+        for stream in (first..=last).step_by(2) {
+            follower.follow(&reset(stream), now).unwrap();
+        }
+        follower.taken_up(first.into());
+        follower.follow(&reset(last + 2), now).unwrap();
+        let (at, fault) = follower.follow(&reset(last + 4), now).unwrap_err();
+        assert_eq!((at, fault.reason), (request(1).len(), Reason::ENHANCE_YOUR_CALM));
     }
 
     #[test]

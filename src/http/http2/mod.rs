@@ -1,6 +1,6 @@
 //! HTTP/2: `h2` driven directly, with its streams run by turns.
 //!
-//! One task a connection: [`Connection`] polls h2, which reads frames and hands over requests; judges them
+//! One task a connection: [`Http2Connection`] polls h2, which reads frames and hands over requests; judges them
 //! ([`exchange::decoded`](super::exchange::decoded)), runs them ([`turns`]), writes what has been gathered ([`wire`]),
 //! and keeps the time. What the [`follower`] sees in the frames is for time and for faults.
 
@@ -23,7 +23,8 @@ use h2::Reason;
 use http::Extensions;
 use tokio::time::timeout;
 
-use self::connection::Connection;
+use self::connection::Http2Connection;
+use self::follower::MOST_EARLY_RESETS;
 use self::wire::Wire;
 use super::App;
 use super::exchange::extensions;
@@ -59,7 +60,7 @@ pub(crate) async fn serve<S: App>(io: BoxIo, read: BytesMut, server: Server<S>) 
     let wire = Wire::new(Rewind::new(io, read), server.rules.max_gathered);
     match handshake(&wire, &server.info, &server.rules).await {
         Ok(h2) => {
-            let mut connection = Connection::new(h2, wire, server);
+            let mut connection = Http2Connection::new(h2, wire, server);
             std::future::poll_fn(|cx| connection.poll(cx)).await;
         }
         Err(Some(reason)) => {
@@ -87,6 +88,7 @@ async fn handshake(
         .initial_connection_window_size(limits.initial_connection_window_size)
         .initial_window_size(limits.initial_stream_window_size)
         .max_header_list_size(u32::try_from(rules.head.max_headers_total).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(MOST_EARLY_RESETS)
         .enable_connect_protocol();
     // What is the protocol's default is not said.
     if limits.header_table_size != 4096 {

@@ -13,6 +13,8 @@ use http_body::{Body, Frame, SizeHint};
 use crate::http::exchange::decoded::check_trailers;
 use crate::http::rules::HeadRules;
 use crate::request::{BodyError, RequestContext};
+use crate::text::content_length;
+use crate::text::lines::joined;
 
 /// What a handler did not read of a body. While the answer is not complete it is neither read nor let go of: h2 would
 /// take all that comes, and the client could send without end.
@@ -20,7 +22,7 @@ use crate::request::{BodyError, RequestContext};
 pub(super) struct Unread(Arc<Mutex<Option<h2::RecvStream>>>);
 
 /// What a handler reads.
-pub(super) struct RequestBody {
+pub(super) struct StreamBody {
     /// `None` once it is dropped.
     stream: Option<h2::RecvStream>,
     unread: Unread,
@@ -35,7 +37,7 @@ pub(super) struct RequestBody {
     fields: usize,
 }
 
-impl RequestBody {
+impl StreamBody {
     pub(super) fn new(
         stream: h2::RecvStream,
         headers: &HeaderMap,
@@ -43,7 +45,7 @@ impl RequestBody {
         expectation: Option<Arc<Expectation>>,
         rules: HeadRules,
     ) -> Self {
-        let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let length = headers.get(CONTENT_LENGTH).and_then(|length| content_length(length.as_bytes()));
         let (stream, unread) = (Some(stream), Unread::default());
         Self { stream, unread, context, length, data_ended: false, expectation, rules, fields: headers.len() }
     }
@@ -85,7 +87,7 @@ impl RequestBody {
     }
 }
 
-impl Body for RequestBody {
+impl Body for StreamBody {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -98,6 +100,7 @@ impl Body for RequestBody {
             && let Some(status) = error.status()
         {
             self.context.limits().fail(status);
+            self.context.body_refused(*error);
         }
         Poll::Ready(frame)
     }
@@ -111,7 +114,7 @@ impl Body for RequestBody {
     }
 }
 
-impl Drop for RequestBody {
+impl Drop for StreamBody {
     fn drop(&mut self) {
         *self.unread.0.lock().unwrap_or_else(PoisonError::into_inner) = self.stream.take();
     }
@@ -136,7 +139,7 @@ pub(super) struct Expectation {
 
 impl Expectation {
     pub(super) fn of(headers: &HeaderMap) -> Option<Arc<Self>> {
-        let expected = headers.get(EXPECT)?.as_bytes().eq_ignore_ascii_case(b"100-continue");
+        let expected = joined(headers, &EXPECT).eq_ignore_ascii_case(b"100-continue");
         expected.then(Arc::default)
     }
 

@@ -6,7 +6,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::connection::ConnectionInfo;
 
-/// Counts the upgraded connections of a server.
+/// Counts the upgraded connections, and the tunnels of HTTP/2, of the endpoints that share their limits.
 #[derive(Debug)]
 pub(crate) struct UpgradeLimit(Option<Arc<Semaphore>>);
 

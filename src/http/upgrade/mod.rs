@@ -66,11 +66,21 @@ impl Upgrade {
     }
 
     /// The app has accepted, and its answer is on its way: hands `io` over, and waits until the app has let go of it.
+    /// When this future is dropped before, the stream is cut.
     pub(in crate::http) async fn run(self, io: BoxIo) {
         let Self { switch, hyper } = self;
+        let _cut = CutOnDrop(switch.clone());
         switch.accept(io);
         hyper.await;
         poll_fn(|cx| switch.poll_over(cx)).await;
+    }
+}
+
+struct CutOnDrop(Switch);
+
+impl Drop for CutOnDrop {
+    fn drop(&mut self) {
+        self.0.cut();
     }
 }
 
@@ -104,6 +114,26 @@ mod tests {
         let mut answered = String::new();
         client.read_to_string(&mut answered).await.unwrap();
         assert_eq!(answered, "pong");
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_is_cut_ends_for_who_waits_on_it() {
+        let mut extensions = Extensions::new();
+        let upgrade = Upgrade::offer(&mut extensions).unwrap();
+        let on_upgrade = extensions.remove::<OnUpgrade>().unwrap();
+        let (waits, waiting) = tokio::sync::oneshot::channel();
+        let app = tokio::spawn(async move {
+            let mut stream = TokioIo::new(on_upgrade.await.unwrap());
+            waits.send(()).unwrap();
+            stream.read(&mut [0]).await.unwrap()
+        });
+        let (mut client, server) = tokio::io::duplex(64);
+        let tunnel = tokio::spawn(upgrade.run(BoxIo::new(server)));
+        waiting.await.unwrap();
+        tokio::task::yield_now().await;
+        tunnel.abort();
+        assert_eq!(app.await.unwrap(), 0);
+        assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
     }
 
     #[tokio::test]

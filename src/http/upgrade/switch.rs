@@ -16,16 +16,19 @@ const END: &[u8] = b"\r\n\r\n";
 
 /// Where the stream is, for those who ask and for hyper.
 #[derive(Clone, Default)]
-pub(super) struct Switch(Arc<Mutex<State>>);
+pub(super) struct Switch(Arc<Mutex<SwitchState>>);
 
 #[derive(Default)]
-struct State {
-    at: At,
+struct SwitchState {
+    at: SwitchAt,
     /// Who waits for the next step.
     waiting: Option<Waker>,
+    /// Who reads and who writes the open stream, to be told when it is cut.
+    reader: Option<Waker>,
+    writer: Option<Waker>,
 }
 
-enum At {
+enum SwitchAt {
     /// hyper reads the question, of which so much has been read.
     Asking(usize),
     /// hyper has not written all of its answer, the last octets of which were these.
@@ -37,7 +40,7 @@ enum At {
     Over,
 }
 
-impl Default for At {
+impl Default for SwitchAt {
     fn default() -> Self {
         Self::Asking(0)
     }
@@ -50,34 +53,41 @@ impl Switch {
 
     pub(super) fn accept(&self, io: BoxIo) {
         let mut state = self.lock();
-        if matches!(state.at, At::Asking(_)) {
-            state.at = At::Accepted { io, last: [0; 4] };
+        if matches!(state.at, SwitchAt::Asking(_)) {
+            state.at = SwitchAt::Accepted { io, last: [0; 4] };
         }
         state.wake();
     }
 
     pub(super) fn poll_accepted(&self, cx: &Context<'_>) -> Poll<()> {
         let mut state = self.lock();
-        if matches!(state.at, At::Asking(_)) { state.wait(cx) } else { Poll::Ready(()) }
+        if matches!(state.at, SwitchAt::Asking(_)) { state.wait(cx) } else { Poll::Ready(()) }
     }
 
     /// Ready when the stream has been let go of.
     pub(super) fn poll_over(&self, cx: &Context<'_>) -> Poll<()> {
         let mut state = self.lock();
-        if matches!(state.at, At::Over) { Poll::Ready(()) } else { state.wait(cx) }
+        if matches!(state.at, SwitchAt::Over) { Poll::Ready(()) } else { state.wait(cx) }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    /// Takes the stream away from whoever has it.
+    pub(super) fn cut(&self) {
+        let mut state = self.lock();
+        let at = std::mem::replace(&mut state.at, SwitchAt::Over);
+        let wakers = [state.reader.take(), state.writer.take(), state.waiting.take()];
+        drop(state);
+        drop(at);
+        wakers.into_iter().flatten().for_each(Waker::wake);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, SwitchState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl SwitchState {
     fn wait(&mut self, cx: &Context<'_>) -> Poll<()> {
-        match &mut self.waiting {
-            Some(waker) => waker.clone_from(cx.waker()),
-            empty => *empty = Some(cx.waker().clone()),
-        }
+        remember(&mut self.waiting, cx);
         Poll::Pending
     }
 
@@ -89,25 +99,35 @@ impl State {
 
     fn open(&mut self) -> io::Result<Pin<&mut BoxIo>> {
         match &mut self.at {
-            At::Open(io) => Ok(Pin::new(io)),
-            At::Asking(_) | At::Accepted { .. } | At::Over => Err(io::ErrorKind::BrokenPipe.into()),
+            SwitchAt::Open(io) => Ok(Pin::new(io)),
+            SwitchAt::Asking(_) | SwitchAt::Accepted { .. } | SwitchAt::Over => {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
         }
     }
 
     /// Swallows what hyper writes before the stream is the app's, up to the end of its answer.
     fn swallow(&mut self, octets: &[u8]) -> usize {
-        let At::Accepted { last, .. } = &mut self.at else { return octets.len() };
+        let SwitchAt::Accepted { last, .. } = &mut self.at else { return octets.len() };
         for (at, octet) in octets.iter().enumerate() {
             last.rotate_left(1);
             last[3] = *octet;
             if last == END {
-                if let At::Accepted { io, .. } = std::mem::replace(&mut self.at, At::Over) {
-                    self.at = At::Open(io);
+                if let SwitchAt::Accepted { io, .. } = std::mem::replace(&mut self.at, SwitchAt::Over) {
+                    self.at = SwitchAt::Open(io);
                 }
                 return at + 1;
             }
         }
         octets.len()
+    }
+}
+
+/// Keeps the task's waker in `slot`.
+fn remember(slot: &mut Option<Waker>, cx: &Context<'_>) {
+    match slot {
+        Some(waker) => waker.clone_from(cx.waker()),
+        empty => *empty = Some(cx.waker().clone()),
     }
 }
 
@@ -118,7 +138,7 @@ impl AsyncRead for SwitchedStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut state = self.0.lock();
         match &mut state.at {
-            At::Asking(asked) => {
+            SwitchAt::Asking(asked) => {
                 let rest = &QUESTION[*asked..];
                 if rest.is_empty() {
                     return Poll::Pending; // hyper watches for the end of a stream that has none
@@ -129,9 +149,15 @@ impl AsyncRead for SwitchedStream {
                 Poll::Ready(Ok(()))
             }
             // Not before hyper has handed over: what it reads now it would take for the next request.
-            At::Accepted { .. } => Poll::Pending,
-            At::Open(io) => Pin::new(io).poll_read(cx, buf),
-            At::Over => Poll::Ready(Ok(())),
+            SwitchAt::Accepted { .. } => Poll::Pending,
+            SwitchAt::Open(io) => {
+                let read = Pin::new(io).poll_read(cx, buf);
+                if read.is_pending() {
+                    remember(&mut state.reader, cx);
+                }
+                read
+            }
+            SwitchAt::Over => Poll::Ready(Ok(())),
         }
     }
 }
@@ -140,8 +166,15 @@ impl AsyncWrite for SwitchedStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let mut state = self.0.lock();
         match &mut state.at {
-            At::Open(io) => Pin::new(io).poll_write(cx, buf),
-            _ => Poll::Ready(Ok(state.swallow(buf))),
+            SwitchAt::Open(io) => {
+                let written = Pin::new(io).poll_write(cx, buf);
+                if written.is_pending() {
+                    remember(&mut state.writer, cx);
+                }
+                written
+            }
+            SwitchAt::Over => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            SwitchAt::Asking(_) | SwitchAt::Accepted { .. } => Poll::Ready(Ok(state.swallow(buf))),
         }
     }
 
@@ -152,12 +185,18 @@ impl AsyncWrite for SwitchedStream {
     ) -> Poll<io::Result<usize>> {
         let mut state = self.0.lock();
         match &mut state.at {
-            At::Open(io) => Pin::new(io).poll_write_vectored(cx, bufs),
-            _ => {
-                let first = bufs.iter().find(|buf| !buf.is_empty());
-                Poll::Ready(Ok(first.map_or(0, |buf| state.swallow(buf))))
+            SwitchAt::Open(io) => {
+                let written = Pin::new(io).poll_write_vectored(cx, bufs);
+                if written.is_pending() {
+                    remember(&mut state.writer, cx);
+                }
+                return written;
             }
+            SwitchAt::Over => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            SwitchAt::Asking(_) | SwitchAt::Accepted { .. } => {}
         }
+        let first = bufs.iter().find(|buf| !buf.is_empty());
+        Poll::Ready(Ok(first.map_or(0, |buf| state.swallow(buf))))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -183,7 +222,7 @@ impl Drop for SwitchedStream {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         // What is dropped may want the lock.
-        let at = std::mem::replace(&mut state.at, At::Over);
+        let at = std::mem::replace(&mut state.at, SwitchAt::Over);
         state.wake();
         drop(state);
         drop(at);

@@ -1,41 +1,27 @@
 //! An address with or without port, as .NET's `IPEndPoint.TryParse` takes it.
 
-use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{SocketAddr, SocketAddrV6};
 
 use memchr::{memchr, memrchr};
 
-use crate::text::inet_aton;
+use crate::text::ip::parse_ipv6;
+use crate::text::{decimal, inet_aton};
 
 /// `203.0.113.7`, `203.0.113.7:80`, `2001:db8::1`, `[2001:db8::1]:80`; port 0 if there is none.
 pub(super) fn parse(text: &[u8]) -> Option<SocketAddr> {
     let port = memrchr(b':', text)
         .filter(|&colon| colon > 0 && (text[colon - 1] == b']' || memchr(b':', &text[..colon]).is_none()));
     let (address, port) = match port {
-        Some(colon) => {
-            (&text[..colon], digits(&text[colon + 1..]).and_then(|port| u16::try_from(port).ok())?)
-        }
+        Some(colon) => (&text[..colon], decimal(&text[colon + 1..])?),
         None => (text, 0),
     };
     let address = std::str::from_utf8(address).ok()?;
-    if address.contains(':') { ipv6(address, port) } else { Some((inet_aton(address)?, port).into()) }
-}
-
-fn ipv6(text: &str, port: u16) -> Option<SocketAddr> {
-    let inside = match text.strip_prefix('[') {
-        Some(text) => text.strip_suffix(']')?,
-        None => text,
-    };
-    let (address, zone) = inside.split_once('%').unwrap_or((inside, "0"));
-    let address: Ipv6Addr = address.parse().ok()?;
+    if !address.contains(':') {
+        return Some((inet_aton(address)?, port).into());
+    }
+    let (address, zone) = parse_ipv6(address)?;
     // A zone's name is one of another machine, if it is one at all.
-    let zone = digits(zone.as_bytes()).unwrap_or(0);
-    Some(SocketAddrV6::new(address, port, 0, zone).into())
-}
-
-/// Digits and nothing else: `parse` alone would take a sign.
-fn digits(octets: &[u8]) -> Option<u32> {
-    let text = std::str::from_utf8(octets).ok()?;
-    text.parse().ok().filter(|_| octets[0].is_ascii_digit())
+    Some(SocketAddrV6::new(address, port, 0, decimal(zone.as_bytes()).unwrap_or(0)).into())
 }
 
 #[cfg(test)]

@@ -9,10 +9,13 @@ use http::{HeaderName, HeaderValue, Request, Uri};
 
 use super::values::{self, Element, Value};
 use super::{ForwardedHeaders, ForwardedHeadersLayer, address};
+use crate::connection::ConnectionInfo;
 use crate::request::shared::ForwardedRemote;
 use crate::request::{PathBase, RequestContext, RequestScheme};
 use crate::telemetry::events;
 use crate::text::host;
+use crate::text::ip::AddressText;
+use crate::transport::Peer;
 
 /// What the headers say, a list each; the nearest proxy is the last.
 #[derive(Default)]
@@ -39,7 +42,7 @@ struct Found {
 impl ForwardedHeadersLayer {
     pub(super) fn apply<B>(&self, request: &mut Request<B>) {
         let said = self.said(request);
-        let connection = remote_addr(request);
+        let connection = remote(request);
         if let Some(found) = self.find(&said, connection) {
             self.rewrite(request, &said, found, connection);
         }
@@ -74,7 +77,7 @@ impl ForwardedHeadersLayer {
     }
 
     /// `None`: nothing is to be changed.
-    fn find(&self, said: &Said, connection: Option<SocketAddr>) -> Option<Found> {
+    fn find(&self, said: &Said, connection: Peer) -> Option<Found> {
         let wants = |flag| self.headers.contains(flag);
         let lengths = [
             (ForwardedHeaders::FOR, said.client.len()),
@@ -95,20 +98,28 @@ impl ForwardedHeadersLayer {
         let mut current = connection;
         let mut any = false;
         for place in 0..longest.min(self.limit.unwrap_or(usize::MAX)) {
-            if let Some(address) = current.filter(|address| !self.trust.covers(*address)) {
-                events::unknown_proxy(address);
+            if !self.trust.covers(current) {
+                events::unknown_proxy(&current);
                 break;
             }
+            if let Some(element) = from_nearest(&said.elements, place).filter(|element| !element.is_readable)
+            {
+                events::forwarded_element_unreadable(&element.text);
+                break;
+            }
+            let mut is_last = false;
             if wants(ForwardedHeaders::FOR) {
                 if let Some(text) = at(&said.client, place) {
                     let Some(address) = address::parse(text) else {
                         events::forwarded_address_unreadable(text);
                         break;
                     };
-                    current = Some(address);
+                    current = Peer::Ip(address);
                     any = true;
                 } else if self.symmetric {
                     return uneven();
+                } else {
+                    is_last = self.standard;
                 }
             }
             if wants(ForwardedHeaders::PROTO) {
@@ -133,11 +144,14 @@ impl ForwardedHeadersLayer {
                 }
             }
             found.places = place + 1;
+            if is_last {
+                break;
+            }
         }
         any |= found.proto.is_some() || found.host.is_some() || found.prefix.is_some();
         if wants(ForwardedHeaders::FOR) {
             // That of the connection counts as found once anything is.
-            found.client = current;
+            found.client = current.ip();
         }
         any.then_some(found)
     }
@@ -158,13 +172,7 @@ impl ForwardedHeadersLayer {
         HeaderValue::try_from(text).ok()
     }
 
-    fn rewrite<B>(
-        &self,
-        request: &mut Request<B>,
-        said: &Said,
-        found: Found,
-        connection: Option<SocketAddr>,
-    ) {
+    fn rewrite<B>(&self, request: &mut Request<B>, said: &Said, found: Found, connection: Peer) {
         let names = &self.names;
         let Found { client, proto, host, prefix, places } = found;
         if self.standard {
@@ -178,11 +186,16 @@ impl ForwardedHeadersLayer {
             }
         };
         if let Some(client) = client {
-            if let Some(original) = connection {
-                keep(request, &names.original_client, original.to_string().as_bytes());
+            if let Some(original) = connection.ip() {
+                keep(request, &names.original_client, AddressText(original).to_string().as_bytes());
             }
             cut(request, &names.client, &said.client);
             request.extensions_mut().insert(ConnectInfo(client));
+            if let Some(ConnectInfo(connection)) =
+                request.extensions_mut().get_mut::<ConnectInfo<ConnectionInfo>>()
+            {
+                *connection = connection.clone().with_remote_addr(client);
+            }
             request.extensions_mut().insert(ForwardedRemote(client));
         }
         if let Some(proto) = proto {
@@ -218,21 +231,27 @@ fn uneven() -> Option<Found> {
 
 /// What the proxy at this place said, counted from the nearest.
 fn at(values: &[Value], place: usize) -> Option<&[u8]> {
-    let value = values.get(values.len().checked_sub(place + 1)?)?;
-    Some(value.as_slice()).filter(|value| !value.is_empty())
+    Some(from_nearest(values, place)?.as_slice()).filter(|value| !value.is_empty())
+}
+
+fn from_nearest<T>(values: &[T], place: usize) -> Option<&T> {
+    values.get(values.len().checked_sub(place + 1)?)
 }
 
 fn is_scheme(text: &[u8]) -> bool {
     text.iter().all(|octet| octet.is_ascii_alphanumeric() || b"+-.".contains(octet))
 }
 
-/// The address of the client, or of a proxy before it, as far as it is known.
-fn remote_addr<B>(request: &Request<B>) -> Option<SocketAddr> {
+/// The client, or a proxy before it, as far as it is known.
+fn remote<B>(request: &Request<B>) -> Peer {
     let extensions = request.extensions();
-    match extensions.get::<ConnectInfo<SocketAddr>>() {
-        Some(ConnectInfo(address)) => Some(*address),
-        None => extensions.get::<RequestContext>()?.connection()?.remote_addr(),
+    if let Some(ConnectInfo(address)) = extensions.get::<ConnectInfo<SocketAddr>>() {
+        return Peer::Ip(*address);
     }
+    let served = extensions.get::<RequestContext>().and_then(RequestContext::connection);
+    // Under `axum::serve` it is there if the program has asked for it.
+    let connection = served.or_else(|| extensions.get().map(|ConnectInfo(connection)| connection));
+    connection.map_or(Peer::Unknown, ConnectionInfo::remote)
 }
 
 fn keep<B>(request: &mut Request<B>, name: &HeaderName, value: &[u8]) {

@@ -1,14 +1,16 @@
 //! The layer and its options.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::ops::BitOr;
+use std::sync::Arc;
 
 use http::HeaderName;
 use tower::Layer;
 
-use super::network::Trust;
 use super::{ForwardedHeadersService, IpNetwork};
+use crate::connection::Trust;
+use crate::error::Error;
 use crate::request::AllowedHosts;
 
 /// Which of the things that a proxy may say are believed.
@@ -75,7 +77,12 @@ impl fmt::Debug for ForwardedHeaders {
 /// | [`forwarded`](Self::forwarded) | off: the `X-Forwarded-` headers are read |
 ///
 /// What ASP.NET Core does where `ASPNETCORE_FORWARDEDHEADERS_ENABLED` is `true` is
-/// `ForwardedHeadersLayer::new(ForwardedHeaders::FOR | ForwardedHeaders::PROTO).trust_anyone()`.
+/// `ForwardedHeadersLayer::new(ForwardedHeaders::FOR | ForwardedHeaders::PROTO).trusting_anyone()`.
+///
+/// # Panics
+///
+/// Where it is put around a service while no proxy and no network is left: an empty list is none that anybody means.
+/// [`check`](Self::check) says it as an error, for lists that come from elsewhere.
 ///
 /// # Example
 ///
@@ -119,7 +126,10 @@ impl ForwardedHeadersLayer {
         Self {
             headers,
             limit: Some(1),
-            trust: Trust::default(),
+            trust: Trust::Some {
+                proxies: [Ipv6Addr::LOCALHOST.into()].into(),
+                networks: [IpNetwork::LOOPBACK].into(),
+            },
             hosts: None,
             symmetric: false,
             standard: false,
@@ -139,7 +149,7 @@ impl ForwardedHeadersLayer {
     /// How many proxies are believed, from the nearest on: how many stand before the server. `None` is as many as
     /// are known, each trusted by the one before.
     ///
-    /// Too high with [`trust_anyone`](Self::trust_anyone), and the client says what it wants.
+    /// Too high with [`trusting_anyone`](Self::trusting_anyone), and the client says what it wants.
     pub fn forward_limit(mut self, limit: impl Into<Option<usize>>) -> Self {
         self.limit = limit.into();
         self
@@ -147,23 +157,50 @@ impl ForwardedHeadersLayer {
 
     /// The addresses of the proxies, instead of `::1`. Also IPv4 addresses on a socket for both families.
     ///
-    /// Without one here and among the networks, anyone is trusted.
+    /// One here or among the networks there must be; see [`check`](Self::check).
     pub fn known_proxies(mut self, proxies: impl IntoIterator<Item = IpAddr>) -> Self {
-        self.trust.proxies = proxies.into_iter().collect();
+        let (_, networks) = self.known();
+        self.trust = Trust::Some { proxies: proxies.into_iter().collect(), networks };
         self
     }
 
     /// The networks of the proxies, instead of `127.0.0.0/8`.
     ///
-    /// Without one here and among the proxies, anyone is trusted.
+    /// One here or among the proxies there must be; see [`check`](Self::check).
     pub fn known_networks(mut self, networks: impl IntoIterator<Item = IpNetwork>) -> Self {
-        self.trust.networks = networks.into_iter().collect();
+        let (proxies, _) = self.known();
+        self.trust = Trust::Some { proxies, networks: networks.into_iter().collect() };
         self
     }
 
-    /// Believes whoever connects. Only for a server that nobody but its proxy can reach.
-    pub fn trust_anyone(self) -> Self {
-        self.known_proxies([]).known_networks([])
+    /// Believes whoever connects, also where nothing is known of them. Only for a server that nobody but its proxy can
+    /// reach.
+    pub fn trusting_anyone(mut self) -> Self {
+        self.trust = Trust::Anyone;
+        self
+    }
+
+    /// An error if no proxy and no network is left to be trusted.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use kestrel_rs::request::{ForwardedHeaders, ForwardedHeadersLayer};
+    ///
+    /// let layer = ForwardedHeadersLayer::new(ForwardedHeaders::FOR).known_proxies([]);
+    /// assert!(layer.check().is_ok()); // 127.0.0.0/8 is there
+    /// let error = layer.known_networks([]).check().unwrap_err();
+    /// assert!(error.to_string().contains("trusting_anyone()"));
+    /// ```
+    pub fn check(&self) -> Result<(), Error> {
+        self.trust.check("ForwardedHeadersLayer")
+    }
+
+    fn known(&self) -> (Arc<[IpAddr]>, Arc<[IpNetwork]>) {
+        match &self.trust {
+            Trust::Anyone => Default::default(),
+            Trust::Some { proxies, networks } => (proxies.clone(), networks.clone()),
+        }
     }
 
     /// Passes over forwarded hosts that are not in this list.
@@ -241,6 +278,9 @@ impl<S> Layer<S> for ForwardedHeadersLayer {
     type Service = ForwardedHeadersService<S>;
 
     fn layer(&self, inner: S) -> ForwardedHeadersService<S> {
+        if let Err(error) = self.check() {
+            panic!("{error}");
+        }
         ForwardedHeadersService { inner, options: self.clone() }
     }
 }

@@ -39,14 +39,21 @@
 //! The values are read from the right, the one that the nearest proxy wrote. For each: the address known so far, at
 //! first that of the connection, must be one that is trusted, else it stops there; what was found stays. Then the
 //! next address, scheme, host and prefix are taken from the values at that place. An address that is none stops it
-//! too; a scheme, host or prefix that is none is passed over. What was taken is cut from the headers, and what was
+//! too; a scheme, host or prefix that is none is passed over. Behind an element of `Forwarded` that cannot be read, or
+//! that names no client where one is wanted, nobody knows who is speaking: it stops there. What was taken is cut from the headers, and what was
 //! there before is kept in `X-Original-For`, `-Proto`, `-Host` and `-Prefix`.
+//!
+//! Who cannot be checked is not trusted: where no address of the connection is known, nothing is believed. The address
+//! is known under [`serve`](crate::serve); under `axum::serve` the program asks for it, with
+//! `into_make_service_with_connect_info::<SocketAddr>()`, or `::<ConnectionInfo>()` with
+//! [`into_axum`](crate::KestrelListener::into_axum). A peer on a Unix socket of ours is trusted, whoever it is: the
+//! permissions of the socket's file say who may connect.
 //!
 //! What it found is, for all inside of the layer:
 //!
 //! | what | where |
 //! |---|---|
-//! | address | `ConnectInfo<SocketAddr>`, [`ConnectionInfo::remote_addr`](crate::ConnectionInfo::remote_addr) |
+//! | address | `ConnectInfo<SocketAddr>`, [`ConnectionInfo::remote_addr`](crate::ConnectionInfo::remote_addr), also in `ConnectInfo<ConnectionInfo>` |
 //! | scheme | [`RequestScheme`](super::RequestScheme), and the scheme of the URI where it has one |
 //! | host | the Host header, and the authority of the URI where it has one |
 //! | prefix | [`PathBase`](super::PathBase) |
@@ -58,6 +65,8 @@
 //!
 //! # Differences from ASP.NET Core
 //!
+//! - STRICTNESS `forwarded-nobody`: where no address is known, and where nobody is trusted, nothing is believed; there
+//!   everybody is.
 //! - There is no default set of headers: the one there, none, is a layer that does nothing.
 //! - A host that is no valid internationalized name and a prefix with an encoded NUL are passed over; there they are
 //!   exceptions.
@@ -66,10 +75,10 @@
 mod address;
 mod apply;
 mod layer;
-mod network;
 mod service;
 mod values;
 
 pub use layer::{ForwardedHeaders, ForwardedHeadersLayer};
-pub use network::IpNetwork;
 pub use service::ForwardedHeadersService;
+
+pub use crate::text::IpNetwork;

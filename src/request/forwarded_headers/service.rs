@@ -108,8 +108,10 @@ mod tests {
 
     #[tokio::test]
     async fn stops_at_an_obfuscated_client() {
-        let layer =
-            ForwardedHeadersLayer::new(ForwardedHeaders::FOR).forwarded().forward_limit(None).trust_anyone();
+        let layer = ForwardedHeadersLayer::new(ForwardedHeaders::FOR)
+            .forwarded()
+            .forward_limit(None)
+            .trusting_anyone();
         let request = Request::get("/").header("forwarded", "for=192.0.2.1, for=_hidden, for=10.0.0.1");
         let request = seen(&layer, request).await;
         assert_eq!(client(&request), "10.0.0.1:0");
@@ -124,7 +126,7 @@ mod tests {
         use axum::{Router, routing::get};
 
         let whoami = async |connection: ConnectionInfo| format!("{:?}", connection.remote_addr());
-        let layer = ForwardedHeadersLayer::new(ForwardedHeaders::FOR).trust_anyone();
+        let layer = ForwardedHeadersLayer::new(ForwardedHeaders::FOR).trusting_anyone();
         let server = crate::test::TestServer::new(Router::new().route("/", get(whoami)).layer(layer));
         let mut client = server.connect().await.unwrap();
         let head = "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.1:80\r\nConnection: close\r\n\r\n";

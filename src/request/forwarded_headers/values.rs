@@ -1,14 +1,18 @@
 //! The values of the headers: lists with commas, and the elements of `Forwarded`.
 
+use std::borrow::Cow;
+
 use http::header::GetAll;
 use http::{HeaderName, HeaderValue};
+
+use crate::text::list::{parameter, split, unquoted};
 
 /// A value, out of its quotes.
 pub(super) type Value = Vec<u8>;
 
 /// The values of all lines, empty ones left out.
 pub(super) fn list(lines: GetAll<'_, HeaderValue>) -> Vec<Value> {
-    pieces(lines).map(dequoted).filter(|value| !value.is_empty()).map(<[u8]>::to_vec).collect()
+    pieces(lines).map(unquoted).filter(|value| !value.is_empty()).map(Cow::into_owned).collect()
 }
 
 /// What stands between the commas that are not quoted, trimmed.
@@ -16,27 +20,12 @@ fn pieces(lines: GetAll<'_, HeaderValue>) -> impl Iterator<Item = &[u8]> {
     lines.into_iter().flat_map(|line| split(line.as_bytes(), b','))
 }
 
-fn split(text: &[u8], delimiter: u8) -> impl Iterator<Item = &[u8]> {
-    let mut quoted = false;
-    text.split(move |&octet| {
-        quoted ^= octet == b'"';
-        octet == delimiter && !quoted
-    })
-    .map(<[u8]>::trim_ascii)
-}
-
-fn dequoted(value: &[u8]) -> &[u8] {
-    match value {
-        [b'"', inside @ .., b'"'] => inside,
-        _ => value,
-    }
-}
-
 /// An element of `Forwarded` (RFC 7239, 4): what one proxy says.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Element {
     /// As it stands in the header.
     pub(super) text: Value,
+    pub(super) is_readable: bool,
     pub(super) client: Option<Value>,
     pub(super) proto: Option<Value>,
     pub(super) host: Option<Value>,
@@ -49,36 +38,27 @@ pub(super) fn elements(lines: GetAll<'_, HeaderValue>) -> Vec<Element> {
 
 impl Element {
     fn read(text: &[u8]) -> Self {
-        let mut element = Self { text: text.to_vec(), ..Self::default() };
-        for pair in split(text, b';').filter(|pair| !pair.is_empty()) {
-            let mut parts = pair.splitn(2, |&octet| octet == b'=');
-            let (Some(name), Some(value)) = (parts.next(), parts.next()) else {
-                return Self { text: element.text, ..Self::default() };
-            };
+        let said = Self { text: text.to_vec(), ..Self::default() };
+        said.clone().filled(text).unwrap_or(said)
+    }
+
+    /// `None` if one of the parameters is none, or is there twice.
+    fn filled(mut self, text: &[u8]) -> Option<Self> {
+        for text in split(text, b';').filter(|text| !text.is_empty()) {
+            let (name, value) = parameter(text)?;
             let place = match name.to_ascii_lowercase().as_slice() {
-                b"for" => &mut element.client,
-                b"proto" => &mut element.proto,
-                b"host" => &mut element.host,
+                b"for" => &mut self.client,
+                b"proto" => &mut self.proto,
+                b"host" => &mut self.host,
                 _ => continue, // `by`, and extensions
             };
-            *place = Some(unescaped(value));
+            if place.replace(value.into_owned()).is_some() {
+                return None;
+            }
         }
-        element
+        self.is_readable = true;
+        Some(self)
     }
-}
-
-/// A token, or a quoted string without its quotes and backslashes.
-fn unescaped(value: &[u8]) -> Value {
-    let inside = dequoted(value);
-    if inside.len() == value.len() {
-        return value.to_vec();
-    }
-    let mut octets = inside.iter();
-    let mut text = Vec::with_capacity(inside.len());
-    while let Some(&octet) = octets.next() {
-        text.push(if octet == b'\\' { octets.next().copied().unwrap_or(octet) } else { octet });
-    }
-    text
 }
 
 /// A header that is put back: its name, and what is left of its values, one line each.

@@ -10,9 +10,9 @@ use tower::Service;
 
 use super::HttpsRedirectionLayer;
 use super::layer::Target;
-use crate::request::shared::path_base::encode;
 use crate::request::{OrAnswer, PathBase, RequestScheme};
 use crate::telemetry::events;
+use crate::text::percent::encode_path;
 use crate::text::{host, host_name};
 
 /// The service of [`HttpsRedirectionLayer`].
@@ -86,7 +86,7 @@ fn location<B>(request: &Request<B>, port: NonZeroU16) -> Option<HeaderValue> {
     match target {
         Some(target) => {
             url.push_str(base.strip_suffix('/').unwrap_or(&base));
-            url.push_str(&encode(target.path()));
+            url.push_str(&encode_path(target.path()));
             if let Some(query) = target.query() {
                 url.push('?');
                 url.push_str(query);
@@ -111,6 +111,7 @@ mod tests {
         response
     }
 
+    #[cfg(feature = "idn")]
     #[tokio::test]
     async fn goes_to_the_same_target() {
         let layer = HttpsRedirectionLayer::new().https_port(443).unwrap();

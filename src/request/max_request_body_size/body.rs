@@ -10,7 +10,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::{Full, Limited};
 
 use crate::error::BoxError;
-use crate::request::{Mark, RequestContext};
+use crate::request::{BodyError, Mark, RequestContext};
 
 type Item = Option<Result<Frame<Bytes>, BoxError>>;
 
@@ -77,6 +77,7 @@ impl LimitedBody {
 
     fn fail(&mut self) -> BoxError {
         self.context.limits().fail(StatusCode::PAYLOAD_TOO_LARGE);
+        self.context.body_refused(BodyError::too_large());
         self.inner = None;
         too_large()
     }
@@ -101,7 +102,7 @@ impl http_body::Body for LimitedBody {
                     return Poll::Pending;
                 }
                 if !this.asked_again {
-                    // hyper decodes one chunk for each poll of its task, however many are there.
+                    // A body may give one chunk for each poll of its task, however many are there.
                     this.asked_again = true;
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
@@ -151,6 +152,7 @@ impl Drop for LimitedBody {
         let least = self.declared.unwrap_or(0).max(self.octets);
         if self.inner.is_some() && self.context.limits().is_over(least) {
             self.context.limits().mark(Mark::Abandoned);
+            self.context.body_refused(BodyError::too_large());
         }
     }
 }

@@ -1,9 +1,11 @@
 //! The value of a field of a form, with the bounds of ASP.NET Core's forms.
 
-use http::HeaderValue;
+use std::borrow::Cow;
+
 use memchr::memmem;
 
-use crate::request::shared::path_base::escaped;
+use crate::text::list::{parameter, split};
+use crate::text::percent::decode_form;
 
 /// How a form is written.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,8 +26,8 @@ const MAX_BOUNDARY: usize = 128;
 
 impl Kind {
     /// `None`: it is no form.
-    pub(super) fn of(content_type: &HeaderValue) -> Option<Self> {
-        let mut parts = split(content_type.as_bytes());
+    pub(super) fn of(content_type: &[u8]) -> Option<Self> {
+        let mut parts = split(content_type, b';');
         let media_type = parts.next()?;
         if media_type.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
             return Some(Self::UrlEncoded);
@@ -33,8 +35,8 @@ impl Kind {
         if !media_type.eq_ignore_ascii_case(b"multipart/form-data") {
             return None;
         }
-        let boundary = parameter(parts, b"boundary").filter(|text| (1..=MAX_BOUNDARY).contains(&text.len()));
-        Some(Self::Multipart { delimiter: boundary.map(|boundary| [b"--", boundary].concat()) })
+        let boundary = value_of(parts, b"boundary").filter(|text| (1..=MAX_BOUNDARY).contains(&text.len()));
+        Some(Self::Multipart { delimiter: boundary.map(|boundary| [b"--", &*boundary].concat()) })
     }
 
     /// The values of the fields of that name that are not empty, with commas between; `None` if the form cannot be
@@ -56,30 +58,14 @@ fn url_encoded(form: &[u8]) -> Option<Vec<FormField>> {
     let mut fields = Vec::new();
     for pair in form.split(|&octet| octet == b'&').filter(|pair| !pair.is_empty()) {
         let mut parts = pair.splitn(2, |&octet| octet == b'=');
-        let name = decode(parts.next().unwrap_or_default());
-        let value = decode(parts.next().unwrap_or_default());
+        let name = decode_form(parts.next().unwrap_or_default());
+        let value = decode_form(parts.next().unwrap_or_default());
         if name.len() > MAX_NAME || fields.len() == MAX_FIELDS {
             return None;
         }
         fields.push((name, value));
     }
     Some(fields)
-}
-
-/// What is no escape stays as it is.
-fn decode(text: &[u8]) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let [first, after @ ..] = rest {
-        if let Some(octet) = escaped(rest) {
-            decoded.push(octet);
-            rest = &rest[3..];
-        } else {
-            decoded.push(if *first == b'+' { b' ' } else { *first });
-            rest = after;
-        }
-    }
-    decoded
 }
 
 /// The fields of RFC 7578 that are no files.
@@ -127,36 +113,23 @@ fn field_name(head: &[u8]) -> Option<Vec<u8>> {
         if !name.eq_ignore_ascii_case(b"content-disposition") {
             continue;
         }
-        let mut parts = split(value);
+        let mut parts = split(value, b';');
         if !parts.next()?.eq_ignore_ascii_case(b"form-data") {
             return None;
         }
-        let is_file = |name| parameter(split(value), name).is_some();
+        let is_file = |name| value_of(split(value, b';'), name).is_some();
         if is_file(b"filename") || is_file(b"filename*") {
             return None;
         }
-        return parameter(parts, b"name").map(<[u8]>::to_vec);
+        return value_of(parts, b"name").map(Cow::into_owned);
     }
     None
 }
 
-/// What stands between the semicolons that are not quoted, trimmed.
-fn split(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut quoted = false;
-    text.split(move |&octet| {
-        quoted ^= octet == b'"';
-        octet == b';' && !quoted
-    })
-    .map(<[u8]>::trim_ascii)
-}
-
-fn parameter<'a>(mut parts: impl Iterator<Item = &'a [u8]>, name: &[u8]) -> Option<&'a [u8]> {
-    parts.find_map(|part| {
-        let mut parts = part.splitn(2, |&octet| octet == b'=');
-        let (found, value) = (parts.next()?.trim_ascii(), parts.next()?.trim_ascii());
-        let value = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value);
-        found.eq_ignore_ascii_case(name).then_some(value)
-    })
+fn value_of<'a>(mut parts: impl Iterator<Item = &'a [u8]>, name: &[u8]) -> Option<Cow<'a, [u8]>> {
+    parts
+        .find_map(|part| parameter(part).filter(|(found, _)| found.eq_ignore_ascii_case(name)))
+        .map(|(_, value)| value)
 }
 
 /// Names of fields do not know case.
@@ -171,7 +144,7 @@ mod tests {
     use super::*;
 
     fn kind(content_type: &'static str) -> Option<Kind> {
-        Kind::of(&HeaderValue::from_static(content_type))
+        Kind::of(content_type.as_bytes())
     }
 
     fn value(kind: &Kind, form: &str) -> Option<String> {
@@ -199,7 +172,7 @@ mod tests {
             "multipart/form-data; charset=utf-8",
             &long,
         ] {
-            let form = Kind::of(&HeaderValue::from_str(content_type).unwrap()).unwrap();
+            let form = Kind::of(content_type.as_bytes()).unwrap();
             for text in ["", "_method=DELETE", "--\r\n\r\n\r\n----"] {
                 assert_eq!(value(&form, text), None, "{content_type}");
             }
@@ -230,6 +203,8 @@ mod tests {
         };
         assert_eq!(value(&form, &part("form-data; name=\"_method\"")).as_deref(), Some("A\r\nB"));
         assert_eq!(value(&form, &part("form-data; name=_method; filename=x")).as_deref(), Some(""));
+        let quoted = part("form-data; x=\"a\\\"; name=other;\"; name=\"_method\"");
+        assert_eq!(value(&form, &quoted).as_deref(), Some("A\r\nB"));
         assert_eq!(value(&form, &part("form-data; name=other")).as_deref(), Some(""));
         assert_eq!(value(&form, "").as_deref(), Some(""));
         for cut in

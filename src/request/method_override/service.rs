@@ -54,8 +54,8 @@ where
         }
         if let Some(field) = &self.options.field {
             let is_empty = request.headers().get(CONTENT_LENGTH).is_some_and(|length| length == "0");
-            let kind = request.headers().get(CONTENT_TYPE).filter(|_| !is_empty).and_then(Kind::of);
-            let Some(kind) = kind else {
+            let kind = Kind::of(&joined(request.headers(), &CONTENT_TYPE));
+            let Some(kind) = kind.filter(|_| !is_empty) else {
                 return HttpMethodOverrideFuture::direct(OrAnswer::pass(self.inner.call(request)));
             };
             // The one that is ready is the one to call.
@@ -255,6 +255,9 @@ mod tests {
         assert_eq!(seen, (200, "DELETE a=1&%5FMETHOD=DELETE".into()));
         let seen = answer(&layer, form("text/plain", "_method=DELETE")).await;
         assert_eq!(seen, (200, "POST _method=DELETE".into()));
+        let mut lines = form("", "_method=DELETE");
+        lines.headers_mut().append("content-type", http::HeaderValue::from_static(urlencoded));
+        assert_eq!(answer(&layer, lines).await, (200, "DELETE _method=DELETE".into()));
         assert_eq!(answer(&layer, form(urlencoded, "_method=PUT&_method=DELETE")).await.0, 400);
     }
 

@@ -55,7 +55,7 @@ impl TimedRequestBody {
             return Poll::Ready(());
         }
         if !self.waits {
-            // A first read nearly always comes before hyper has decoded what it has; hyper then
+            // A first read nearly always comes before what is there has been decoded; whoever decodes
             // calls again at once, and so nearly no body needs a timer.
             self.waits = true;
             cx.waker().wake_by_ref();
@@ -72,7 +72,7 @@ impl TimedRequestBody {
 /// How long reads may have waited, once so many octets have come.
 fn patience(rate: MinDataRate, octets: u64) -> Duration {
     // A year is as good as for ever, and cannot overflow a deadline.
-    const YEAR: Duration = Duration::from_hours(365 * 24);
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
     rate.time_for(octets).max(rate.grace_period()).min(YEAR)
 }
 
@@ -89,6 +89,7 @@ impl http_body::Body for TimedRequestBody {
         let Poll::Ready(frame) = Pin::new(inner).poll_frame(cx) else {
             std::task::ready!(this.poll_too_slow(cx));
             this.context.limits().fail(StatusCode::REQUEST_TIMEOUT);
+            this.context.body_refused(BodyError::too_slow());
             this.inner = None;
             return Poll::Ready(Some(Err(BodyError::too_slow().into())));
         };
@@ -152,7 +153,7 @@ mod tests {
             let mut octets = 0;
             while let Some(frame) = body.frame().await {
                 octets += frame.unwrap().into_data().unwrap().len();
-                tokio::time::sleep(Duration::from_mins(1)).await;
+                tokio::time::sleep(Duration::from_secs(60)).await;
             }
             octets.to_string()
         };

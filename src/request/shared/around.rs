@@ -91,10 +91,6 @@ impl<L: Step> Stack<L> {
     pub(crate) fn then<Inner: Step>(self, inner: Inner) -> Stack<(L, Inner)> {
         Stack((self.0, inner))
     }
-
-    pub(crate) fn only_if(self, wanted: bool) -> Stack<Option<L>> {
-        Stack(wanted.then_some(self.0))
-    }
 }
 
 impl<S, L: Clone> Layer<S> for Stack<L> {

@@ -42,6 +42,10 @@ impl BodyError {
         Self { reason: Reason::Incomplete }
     }
 
+    pub(crate) fn too_large() -> Self {
+        Self { reason: Reason::TooLarge }
+    }
+
     pub(crate) fn too_slow() -> Self {
         Self { reason: Reason::TooSlow }
     }

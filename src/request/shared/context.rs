@@ -3,13 +3,16 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
-use http::{Extensions, StatusCode};
+use http::{Extensions, HeaderMap, StatusCode};
 
-use super::state::{LimitState, ResetState, SynchronousIoState, TrailersState};
+use super::BodyError;
+use super::state::{EarlyHintsState, LimitState, ResetState, SynchronousIoState, TrailersState};
 use crate::connection::{ConnectionId, ConnectionInfo, Event, TlsInfo};
+use crate::telemetry::events;
 
 /// Everything that the server knows of a request and its handler may ask, and what the request's
 /// layers and its extractors share: one allocation a request.
@@ -25,6 +28,7 @@ struct RequestState {
     reset: ResetState,
     trailers: TrailersState,
     synchronous_io: SynchronousIoState,
+    early_hints: EarlyHintsState,
 }
 
 struct Served {
@@ -45,6 +49,17 @@ impl RequestContext {
             limits,
             ..RequestState::default()
         }))
+    }
+
+    /// That of a connection's next request: in the same place, if nobody holds it any more.
+    pub(crate) fn next(mut self, connection: &ConnectionInfo, number: u64, limits: LimitState) -> Self {
+        let Some(state) = Arc::get_mut(&mut self.0) else {
+            return Self::new(connection.clone(), number, limits);
+        };
+        let connection = state.served.take().map_or_else(|| connection.clone(), |served| served.connection);
+        *state =
+            RequestState { served: Some(Served { connection, number }), limits, ..RequestState::default() };
+        self
     }
 
     pub(crate) fn limits(&self) -> &LimitState {
@@ -83,6 +98,28 @@ impl RequestContext {
 
     pub(in crate::request) fn synchronous_io(&self) -> &SynchronousIoState {
         &self.0.synchronous_io
+    }
+
+    pub(in crate::request) fn early_hints(&self) -> &EarlyHintsState {
+        &self.0.early_hints
+    }
+
+    /// The headers of the next 103 that the handler wants to be sent; to be asked whenever the handler has been at work.
+    #[inline]
+    pub(crate) fn poll_early_hints(&self, cx: &Context<'_>) -> Poll<HeaderMap> {
+        self.0.early_hints.poll(cx)
+    }
+
+    /// No more is sent before the answer.
+    pub(crate) fn end_early_hints(&self) {
+        self.0.early_hints.end();
+    }
+
+    /// The body is refused, or will not be read, for a limit or its framing.
+    pub(crate) fn body_refused(&self, error: BodyError) {
+        if let (Some(connection), Some(status)) = (self.connection(), error.status()) {
+            events::bad_request(connection, &error, status.as_u16());
+        }
     }
 
     /// The client does not wait for the answer any more.

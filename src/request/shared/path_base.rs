@@ -8,6 +8,7 @@ use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;
 
 use crate::error::{Error, ErrorKind};
+use crate::text::percent::{decode_path, encode_path};
 
 /// What stands before the path of a request in the eyes of the client: a proxy took it off and said so in
 /// `X-Forwarded-Prefix`.
@@ -48,7 +49,7 @@ impl PathBase {
         if value.first() != Some(&b'/') {
             return None;
         }
-        let decoded = decode(value)?;
+        let decoded = decode_path(value)?;
         Some(Self(Some(decoded.into())))
     }
 
@@ -59,7 +60,7 @@ impl PathBase {
 
     /// The path as it stands in a URI.
     pub fn to_uri(&self) -> String {
-        encode(self.as_str())
+        encode_path(self.as_str())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -87,59 +88,6 @@ impl<S: Sync> OptionalFromRequestParts<S> for PathBase {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
         Ok(parts.extensions.get::<Self>().cloned())
     }
-}
-
-/// Decodes what is UTF-8 and leaves the rest as it is; an encoded slash stays too, it does not separate.
-fn decode(path: &[u8]) -> Option<String> {
-    let mut text = Vec::with_capacity(path.len());
-    let mut rest = path;
-    while let [first, ..] = rest {
-        let Some(octet) = escaped(rest).filter(|octet| *octet != b'/') else {
-            text.push(*first);
-            rest = &rest[1..];
-            continue;
-        };
-        let length = match octet {
-            0 => return None,
-            1..0x80 => 1,
-            0xC0..0xE0 => 2,
-            0xE0..0xF0 => 3,
-            _ => 4,
-        };
-        let sequence: Vec<u8> = rest.chunks(3).take(length).map_while(escaped).collect();
-        if sequence.len() == length && std::str::from_utf8(&sequence).is_ok() {
-            text.extend_from_slice(&sequence);
-            rest = &rest[3 * length..];
-        } else {
-            text.push(b'%');
-            rest = &rest[1..];
-        }
-    }
-    String::from_utf8(text).ok()
-}
-
-/// The octet that `%XX` at the start stands for.
-pub(in crate::request) fn escaped(text: &[u8]) -> Option<u8> {
-    let [b'%', high, low, ..] = text else { return None };
-    let digit = |digit: u8| char::from(digit).to_digit(16);
-    u8::try_from(digit(*high)? << 4 | digit(*low)?).ok()
-}
-
-/// A path as it stands in a URI: what has no place there is encoded, escapes stay.
-pub(in crate::request) fn encode(path: &str) -> String {
-    const PLAIN: &[u8] = b"!$&'()*+,-./:;=@_~";
-    let mut text = String::with_capacity(path.len());
-    for (i, octet) in path.bytes().enumerate() {
-        if octet.is_ascii_alphanumeric() || PLAIN.contains(&octet) || escaped(&path.as_bytes()[i..]).is_some()
-        {
-            text.push(char::from(octet));
-        } else {
-            use std::fmt::Write;
-            // Writing to a `String` does not fail.
-            let _ = write!(text, "%{octet:02X}");
-        }
-    }
-    text
 }
 
 #[cfg(test)]

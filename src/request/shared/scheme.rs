@@ -16,7 +16,7 @@ use crate::connection::ConnectionInfo;
 /// It is, in this order: what [`ForwardedHeadersLayer`](crate::request::ForwardedHeadersLayer) found; `https` on a connection
 /// of TLS and `http` on another, whatever a client writes into HTTP/2's `:scheme`; where the server does not know the
 /// connection, the scheme of the URI, which a server of another make may set from HTTP/2's `:scheme`; `http`.
-/// Layers like [`HstsLayer`](crate::request::HstsLayer) and
+/// `wss` and `ws`, which some proxies say of a WebSocket, count as `https` and `http`. Layers like [`HstsLayer`](crate::request::HstsLayer) and
 /// [`HttpsRedirectionLayer`](crate::request::HttpsRedirectionLayer) go by it. A layer of your own, one that
 /// knows that TLS ended elsewhere, puts it into the request's extensions.
 ///
@@ -82,9 +82,10 @@ impl RequestScheme {
         }
     }
 
-    /// Whether it is `https`, in any case.
+    /// Whether it is by TLS: `https`, or `wss` as some proxies say of a WebSocket, in any case.
     pub fn is_https(&self) -> bool {
-        self.as_str().eq_ignore_ascii_case("https")
+        let is = |scheme: &str| self.as_str().eq_ignore_ascii_case(scheme);
+        is("https") || is("wss")
     }
 }
 
@@ -135,6 +136,10 @@ mod tests {
         assert_eq!(RequestScheme::of(&request), RequestScheme::HTTPS);
         request.extensions_mut().insert(RequestScheme::HTTP);
         assert_eq!(RequestScheme::of(&request), RequestScheme::HTTP);
-        assert!(RequestScheme::new("HTTPS").is_https());
+        for (scheme, is_https) in
+            [("HTTPS", true), ("wss", true), ("WSS", true), ("http", false), ("ws", false), ("httpss", false)]
+        {
+            assert_eq!(RequestScheme::new(scheme).is_https(), is_https, "{scheme}");
+        }
     }
 }

@@ -21,7 +21,7 @@
 //! }
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
-//! let app = Router::new().route("/", post(echo)).layer(TrailersLayer::default());
+//! let app = Router::new().route("/", post(echo)).layer(TrailersLayer::new());
 //! let request = Request::post("/").version(axum::http::Version::HTTP_2).body(Body::from("hello")).unwrap();
 //! let Ok(response) = app.oneshot(request).await;
 //! let body = response.into_body().collect().await.unwrap();
@@ -69,7 +69,7 @@ mod tests {
 
     /// What `handler` answers, with the layer alone around it.
     async fn ask<T: 'static>(handler: impl Handler<T, ()>, request: http::request::Builder) -> Response {
-        let app = Router::new().route("/", any(handler)).layer(TrailersLayer::default());
+        let app = Router::new().route("/", any(handler)).layer(TrailersLayer::new());
         app.oneshot(request.uri("/").body(Body::empty()).unwrap()).await.unwrap()
     }
 
@@ -191,7 +191,7 @@ mod tests {
     #[tokio::test]
     async fn one_layer_in_another_sends_them_once() {
         let app = Router::new().route("/", any(with_checksum));
-        let app = app.layer(TrailersLayer::default()).layer(TrailersLayer::default());
+        let app = app.layer(TrailersLayer::new()).layer(TrailersLayer::new());
         let response = app.oneshot(http2().uri("/").body(Body::empty()).unwrap()).await.unwrap();
         assert_eq!(trailers(response).await.unwrap().get_all("x-checksum").iter().count(), 1);
     }
@@ -209,7 +209,7 @@ mod tests {
             body.collect().await.unwrap();
             trailers.get().unwrap()["x-t"].to_str().unwrap().to_owned()
         };
-        let app = Router::new().route("/", any(handler)).layer(TrailersLayer::default());
+        let app = Router::new().route("/", any(handler)).layer(TrailersLayer::new());
         let sent = HeaderMap::from_iter([("x-t".parse().unwrap(), "1".parse().unwrap())]);
         let body = Body::new(Body::from("hello").with_trailers(async { Some(Ok(sent)) }));
         let response = app.oneshot(Request::new(body)).await.unwrap();

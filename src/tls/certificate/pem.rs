@@ -91,7 +91,7 @@ pub(super) fn der_key(
     if !is_der(bytes) {
         return Err(origin.error(not_der(bytes, "a private key")));
     }
-    if pkcs8::EncryptedPrivateKeyInfoRef::try_from(bytes).is_ok() {
+    if is_encrypted(bytes) {
         return decrypt(bytes, password, origin);
     }
     if password.is_some() {
@@ -143,13 +143,27 @@ fn blocks(bytes: &[u8], origin: Origin<'_>) -> Result<Vec<PemBlock>, Error> {
 }
 
 fn decrypt(der: &[u8], password: Option<&str>, origin: Origin<'_>) -> Result<PrivateKeyDer<'static>, Error> {
-    let encrypted = pkcs8::EncryptedPrivateKeyInfoRef::try_from(der)
-        .map_err(|error| origin.caused("is damaged: the encrypted key cannot be read", error))?;
     let Some(password) = password else {
         return Err(origin.error(
             "the key is encrypted and no password was given; use `Certificate::from_encrypted_pem_files`",
         ));
     };
+    open(der, password, origin)
+}
+
+#[cfg(not(feature = "encrypted-keys"))]
+fn open(_: &[u8], _: &str, origin: Origin<'_>) -> Result<PrivateKeyDer<'static>, Error> {
+    Err(origin.error(format_args!(
+        "the key is encrypted, and encrypted keys take the cargo feature `encrypted-keys`; turn it on, or decrypt it \
+         with `openssl pkcs8 -in {} -out NEW`",
+        origin.argument()
+    )))
+}
+
+#[cfg(feature = "encrypted-keys")]
+fn open(der: &[u8], password: &str, origin: Origin<'_>) -> Result<PrivateKeyDer<'static>, Error> {
+    let encrypted = pkcs8::EncryptedPrivateKeyInfoRef::try_from(der)
+        .map_err(|error| origin.caused("is damaged: the encrypted key cannot be read", error))?;
     let key = encrypted.decrypt(password).map_err(|error| {
         let wrong = matches!(
             error,
@@ -182,6 +196,15 @@ fn not_der(bytes: &[u8], what: &str) -> String {
     } else {
         format!("does not hold {what} in DER")
     }
+}
+
+/// An encrypted key (PKCS#8) begins with how it is encrypted, a sequence, where every other begins with a number.
+fn is_encrypted(der: &[u8]) -> bool {
+    let lengths = match der.get(1) {
+        Some(octet) if octet & 0x80 != 0 => usize::from(octet & 0x7f),
+        _ => 0,
+    };
+    der.get(2 + lengths) == Some(&0x30)
 }
 
 /// Certificates and keys are sequences. (A text may begin with the same octet, `0`.)

@@ -1,8 +1,12 @@
 //! PFX files (PKCS#12): a key and its certificates behind one password.
 
+#[cfg(feature = "pfx")]
 use p12_keystore::Pkcs12Archive;
+#[cfg(feature = "pfx")]
 use p12_keystore::error::Error as PfxError;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+#[cfg(feature = "pfx")]
+use rustls_pki_types::PrivatePkcs8KeyDer;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::origin::Origin;
 use crate::error::Error;
@@ -17,6 +21,20 @@ pub(super) fn read(bytes: &[u8], password: &str, origin: Origin<'_>) -> Result<C
     if memchr::memmem::find(bytes, b"-----BEGIN ").is_some() {
         return Err(origin.error("is in PEM and no PFX file; load it with `Certificate::from_pem_files`"));
     }
+    open(bytes, password, origin)
+}
+
+#[cfg(not(feature = "pfx"))]
+fn open(_: &[u8], _: &str, origin: Origin<'_>) -> Result<Content, Error> {
+    Err(origin.error(format_args!(
+        "cannot be read: PFX files take the cargo feature `pfx`; turn it on, or convert it with `openssl pkcs12 -nodes \
+         -in {} -out NEW` and load that with `Certificate::from_pem_file`",
+        origin.argument()
+    )))
+}
+
+#[cfg(feature = "pfx")]
+fn open(bytes: &[u8], password: &str, origin: Origin<'_>) -> Result<Content, Error> {
     let archive =
         Pkcs12Archive::from_pkcs12(bytes, password).map_err(|error| explain(error, password, origin))?;
     let certificates: Vec<_> =
@@ -32,6 +50,7 @@ pub(super) fn read(bytes: &[u8], password: &str, origin: Origin<'_>) -> Result<C
     Ok((certificates, PrivatePkcs8KeyDer::from(key.key.as_der().to_vec()).into()))
 }
 
+#[cfg(feature = "pfx")]
 fn explain(error: PfxError, password: &str, origin: Origin<'_>) -> Error {
     match error {
         PfxError::MacError(_) | PfxError::UnpadError | PfxError::Pkcs5Error(_) => {

@@ -137,19 +137,16 @@ impl File {
             if statement.is_none() && visible.unwrap_or(text).starts_with("use ") {
                 statement = Some(String::new());
             }
-            match &mut statement {
-                Some(open) => {
-                    open.push_str(text);
-                    open.push(' ');
-                    if text.ends_with(';') {
-                        file.import(&std::mem::take(open));
-                        statement = None;
-                    }
-                }
-                None => {
-                    rest.push_str(line);
-                    rest.push('\n');
-                }
+            let Some(open) = &mut statement else {
+                rest.push_str(line);
+                rest.push('\n');
+                continue;
+            };
+            open.push_str(text);
+            open.push(' ');
+            if text.ends_with(';') {
+                file.import(&std::mem::take(open));
+                statement = None;
             }
         }
         let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == ':';

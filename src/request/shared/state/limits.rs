@@ -15,10 +15,10 @@ pub(crate) struct LimitState {
     max_size: AtomicU64,
     request_rate: AtomicRate,
     response_rate: AtomicRate,
-    marks: [AtomicBool; 6],
+    marks: [AtomicBool; 8],
     /// The status that says how the body failed; 0 while it has not.
     failure: AtomicU16,
-    /// Octets so far of the chunks' framing, which count to the size; counted by the gate.
+    /// Octets so far of the chunks' framing, which count to the size; counted by the connection.
     framing: Option<Arc<AtomicU64>>,
 }
 
@@ -32,6 +32,10 @@ pub(crate) enum Mark {
     Upgraded,
     /// The rest of the body is not to be waited for.
     Abandoned,
+    /// The connection writes the `Server` header of an answer, if it is asked to: cheaper than to insert it.
+    WritesServer,
+    /// It is asked to.
+    Server,
 }
 
 const UNLIMITED: u64 = u64::MAX;
@@ -67,7 +71,7 @@ impl LimitState {
     }
 
     /// Whether a body of `octets`, its framing so far added, is over the limit.
-    pub(in crate::request) fn is_over(&self, octets: u64) -> bool {
+    pub(crate) fn is_over(&self, octets: u64) -> bool {
         let framing = self.framing.as_ref().map_or(0, |framing| framing.load(Relaxed));
         octets.saturating_add(framing) > self.max_size.load(Relaxed)
     }
@@ -113,7 +117,7 @@ impl LimitState {
         self.mark(Mark::Abandoned);
     }
 
-    pub(in crate::request) fn failure(&self) -> Option<StatusCode> {
+    pub(crate) fn failure(&self) -> Option<StatusCode> {
         StatusCode::from_u16(self.failure.load(Relaxed)).ok()
     }
 }

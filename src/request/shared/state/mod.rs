@@ -1,5 +1,6 @@
 //! What the context of a request keeps for each layer that has something to keep, and for its extractors.
 
+mod early_hints;
 mod limits;
 mod reset;
 mod synchronous_io;
@@ -7,6 +8,7 @@ mod trailers;
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+pub(in crate::request) use early_hints::EarlyHintsState;
 pub(crate) use limits::{LimitState, Mark};
 pub(in crate::request) use reset::{ResetSignal, ResetState};
 pub(in crate::request) use synchronous_io::{SynchronousIoRule, SynchronousIoState};

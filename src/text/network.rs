@@ -1,9 +1,10 @@
-//! A network of IP addresses, and who is trusted.
+//! A network of IP addresses.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 
+use super::decimal;
 use crate::error::{Error, ErrorKind};
 
 /// A network: an address and how many of its bits all addresses of the network share.
@@ -16,6 +17,7 @@ use crate::error::{Error, ErrorKind};
 /// let network: IpNetwork = "10.0.0.0/8".parse()?;
 /// assert!(network.contains([10, 255, 255, 255].into()));
 /// assert!(!network.contains([11, 0, 0, 0].into()));
+/// assert_eq!("::1".parse::<IpNetwork>()?, "::1/128".parse()?);
 /// assert!("10.0.0.0/33".parse::<IpNetwork>().is_err());
 /// # Ok::<(), kestrel_rs::Error>(())
 /// ```
@@ -26,6 +28,8 @@ pub struct IpNetwork {
 }
 
 impl IpNetwork {
+    pub(crate) const LOOPBACK: Self = Self { address: IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), prefix: 8 };
+
     /// The addresses whose first `prefix` bits are those of `address`; an error if it has not so many.
     pub fn new(address: IpAddr, prefix: u8) -> Result<Self, Error> {
         if prefix > width(address) {
@@ -58,19 +62,30 @@ impl From<IpAddr> for IpNetwork {
     }
 }
 
+/// `10.0.0.0/8`, or an address, which is a network of one.
 impl FromStr for IpNetwork {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let parts = text.split_once('/').and_then(|(address, prefix)| {
-            let digits = prefix.bytes().all(|octet| octet.is_ascii_digit());
-            Some((address.parse().ok()?, prefix.parse().ok().filter(|_| digits)?))
+        let (address, prefix) = text.split_once('/').map_or((text, None), |(ip, bits)| (ip, Some(bits)));
+        let parts = address.parse().ok().and_then(|address| {
+            let prefix = prefix.map_or(Some(width(address)), |bits| decimal(bits.as_bytes()))?;
+            Some((address, prefix))
         });
         let Some((address, prefix)) = parts else {
-            let message = format!("{text:?} is no network; write it as \"10.0.0.0/8\"");
+            let message = format!("{text:?} is no network; write it as \"10.0.0.0/8\" or \"2001:db8::/32\"");
             return Err(Error::new(ErrorKind::Option, message));
         };
         Self::new(address, prefix)
+    }
+}
+
+/// As it is [parsed](Self::from_str).
+impl TryFrom<&str> for IpNetwork {
+    type Error = Error;
+
+    fn try_from(text: &str) -> Result<Self, Error> {
+        text.parse()
     }
 }
 
@@ -83,38 +98,6 @@ impl fmt::Display for IpNetwork {
 impl fmt::Debug for IpNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
-    }
-}
-
-/// Whose word counts.
-#[derive(Clone, Debug)]
-pub(super) struct Trust {
-    pub(super) proxies: Vec<IpAddr>,
-    pub(super) networks: Vec<IpNetwork>,
-}
-
-impl Default for Trust {
-    fn default() -> Self {
-        let loopback = IpNetwork { address: [127, 0, 0, 0].into(), prefix: 8 };
-        Self { proxies: vec![Ipv6Addr::LOCALHOST.into()], networks: vec![loopback] }
-    }
-}
-
-impl Trust {
-    /// Without any address anyone is trusted. An IPv4 address in the clothes of IPv6 is looked up as both.
-    pub(super) fn covers(&self, address: SocketAddr) -> bool {
-        if self.proxies.is_empty() && self.networks.is_empty() {
-            return true;
-        }
-        let mapped = match address.ip() {
-            IpAddr::V6(ip) => ip.to_ipv4_mapped().map(IpAddr::V4),
-            IpAddr::V4(_) => None,
-        };
-        // An address with a zone is another one than the same without.
-        let plain = !matches!(address, SocketAddr::V6(address) if address.scope_id() != 0);
-        mapped.into_iter().chain([address.ip()]).any(|ip| {
-            plain && self.proxies.contains(&ip) || self.networks.iter().any(|network| network.contains(ip))
-        })
     }
 }
 
@@ -138,20 +121,9 @@ mod tests {
             assert!(network.contains(inside.parse().unwrap()), "{network} {inside}");
             assert!(!network.contains(outside.parse().unwrap()), "{network} {outside}");
         }
-        for text in ["", "10.0.0.0", "10.0.0.0/", "10.0.0.0/33", "::/129", "10.0.0.0/+8", "a/8"] {
+        assert_eq!("192.0.2.1".parse::<IpNetwork>().unwrap().to_string(), "192.0.2.1/32");
+        for text in ["", "/8", "10.0.0/8", "10.0.0.0/", "10.0.0.0/33", "::/129", "10.0.0.0/+8", "a/8"] {
             assert!(text.parse::<IpNetwork>().unwrap_err().is_option(), "{text}");
         }
-    }
-
-    #[test]
-    fn trusts_loopback_unless_told_otherwise() {
-        let trust = Trust::default();
-        for address in ["127.1.2.3:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
-            assert!(trust.covers(address.parse().unwrap()), "{address}");
-        }
-        for address in ["10.0.0.1:1", "[::]:1", "[::2]:1"] {
-            assert!(!trust.covers(address.parse().unwrap()), "{address}");
-        }
-        assert!(Trust { proxies: Vec::new(), networks: Vec::new() }.covers(([1, 2, 3, 4], 5).into()));
     }
 }
