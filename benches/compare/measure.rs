@@ -43,7 +43,7 @@ impl Load {
         let is_warm = kept_before.is_some();
         let process = match kept_before {
             Some(process) => process,
-            None => start(server, self.protocol(), options).await?,
+            None => start(server, self.protocol(), options.server_cpus.as_deref()).await?,
         };
         match self.work {
             Work::Idle => idle(&process, options, None).await,

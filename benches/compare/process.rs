@@ -10,7 +10,6 @@ use tokio::time::{Instant, sleep};
 use crate::common::Result;
 use crate::common::parent::ServerProcess;
 use crate::common::protocol::Protocol;
-use crate::options::Options;
 use crate::servers::{Program, Server};
 
 /// Linux counts CPU time for user space in hundredths of a second on every architecture that Rust has.
@@ -21,24 +20,24 @@ pub(crate) fn can_measure() -> bool {
     Path::new("/proc/self/stat").exists()
 }
 
-/// Starts a server of the list.
-pub(crate) async fn start(server: &Server, protocol: Protocol, options: &Options) -> Result<ServerProcess> {
+/// Starts a server of the list, on these processors or all.
+pub(crate) async fn start(server: &Server, protocol: Protocol, cpus: Option<&str>) -> Result<ServerProcess> {
     match server.program {
         Program::Own => {
             let program = std::env::current_exe()?;
-            ServerProcess::start(command(&program, options).args(["--serve", server.name, protocol.name()]))
+            ServerProcess::start(command(&program, cpus).args(["--serve", server.name, protocol.name()]))
         }
-        Program::Peer => ServerProcess::start(command(&peers(), options).arg(server.name)),
+        Program::Peer => ServerProcess::start(command(&peers(), cpus).arg(server.name)),
         Program::Named { variable } => {
             let program = std::env::var_os(variable).ok_or_else(|| format!("{variable} is not set"))?;
-            start_named(Path::new(&program), protocol, options).await
+            start_named(Path::new(&program), protocol, cpus).await
         }
     }
 }
 
-/// The program, on the processors that servers are to have.
-fn command(program: &Path, options: &Options) -> Command {
-    match &options.server_cpus {
+/// The program, on these processors.
+fn command(program: &Path, cpus: Option<&str>) -> Command {
+    match cpus {
         Some(cpus) => {
             let mut command = Command::new("taskset");
             command.args(["--cpu-list", cpus]).arg(program);
@@ -49,12 +48,12 @@ fn command(program: &Path, options: &Options) -> Command {
 }
 
 /// The reference program takes two ports, and speaks HTTP/2 on each of them plus 100.
-async fn start_named(program: &Path, protocol: Protocol, options: &Options) -> Result<ServerProcess> {
+async fn start_named(program: &Path, protocol: Protocol, cpus: Option<&str>) -> Result<ServerProcess> {
     let port = (20_000..30_000)
         .step_by(2)
         .find(|port| [*port, port + 1, port + 100, port + 101].into_iter().all(is_free))
         .ok_or("no free ports")?;
-    let mut command = command(program, options);
+    let mut command = command(program, cpus);
     command.args([port.to_string(), (port + 1).to_string()]).stdin(Stdio::null()).stdout(Stdio::null());
     let port = match protocol {
         Protocol::Http1 | Protocol::Https => port,
