@@ -22,7 +22,7 @@ pub(crate) enum Ask {
     Wrk,
     /// As curl sends it: three headers.
     Curl,
-    /// As a browser sends it: 16 fields, 800 octets.
+    /// As a browser sends it: 16 fields, 700 octets.
     Browser,
     /// A browser's, with another query and another cookie in each request.
     Varied,

@@ -1,4 +1,4 @@
-//! The servers that are built here. All but one serve the same Router; it is the same code in the same program, built once for all.
+//! The servers that are built here: the same Router behind each, in one program, so in one profile.
 
 use std::future::Future;
 use std::pin::Pin;

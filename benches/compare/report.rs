@@ -113,9 +113,10 @@ impl Spread {
 pub(crate) fn heading(options: &Options, servers: &[&'static Server]) -> String {
     let processors = std::thread::available_parallelism().map_or(0, usize::from);
     let mut text = format!(
-        "{} rounds of {:.1} s on {processors} processors; medians of the rounds\n",
+        "{} rounds of {:.1} s on {processors} processors{}; medians of the rounds\n",
         options.rounds,
         options.length.as_secs_f64(),
+        options.server_cpus.as_ref().map_or_else(String::new, |cpus| format!(", the servers on {cpus}")),
     );
     for server in servers {
         let _ = writeln!(text, "  {:<14}{}", server.name, server.about);
