@@ -10,7 +10,7 @@ use axum::extract::{OriginalUri, Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
-use axum::{BoxError, Json, Router};
+use axum::{BoxError, Router};
 use bytes::Bytes;
 use http_body_util::channel::{Channel, SendError, Sender};
 use http_body_util::{BodyExt, LengthLimitError};
@@ -35,8 +35,8 @@ async fn without_path(request: Request) -> Response {
 pub(crate) fn all() -> Router {
     let later = || any(StatusCode::NOT_IMPLEMENTED);
     Router::new()
-        .route("/", get(hello).head(only_get))
-        .route("/json", get(json).head(only_get))
+        .route("/", get(hello).head(only_get).fallback(only_get))
+        .route("/json", get(json).head(only_get).fallback(only_get))
         .route("/echo", post(echo))
         .route("/stream-echo", post(stream_echo))
         .route("/length", any(length))
@@ -71,7 +71,7 @@ pub(crate) fn all() -> Router {
         .route("/read-outcome/{key}", any(read_outcome))
         .route("/write-outcome/{key}", any(write_outcome))
         .route("/outcome/{key}", any(outcome))
-        .route("/trailers", get(trailers).head(only_get))
+        .route("/trailers", get(trailers).head(only_get).fallback(only_get))
         .route("/request-trailers", any(request_trailers))
         .route("/trailers-only", any(trailers_only))
         .route("/trailers-throw", any(trailers_throw))
@@ -94,8 +94,11 @@ async fn hello() -> impl IntoResponse {
     text("Hello World!")
 }
 
+/// The original writes it as a stream.
 async fn json() -> impl IntoResponse {
-    Json(serde_json::json!({ "message": "Hello, World!" }))
+    let text = r#"{"message":"Hello, World!"}"#;
+    let body = written(async move |mut out| out.send_data(text.into()).await);
+    ([(header::CONTENT_TYPE, "application/json; charset=utf-8")], body)
 }
 
 /// axum answers HEAD where it answers GET; the original does not.
@@ -541,7 +544,7 @@ async fn reset_stream(Path(code): Path<u32>, reset: Option<Reset>) -> Response {
     }
 }
 
-/// Over HTTP/2 the reset comes in place of the body's end: hyper cannot send one after it.
+/// Over HTTP/2 the reset comes in place of the body's end: there is no stream to reset after it.
 async fn reset_after(Path(code): Path<u32>, reset: Option<Reset>) -> Response {
     let Some(reset) = reset else { return text("done") };
     let body = written(async move |mut out| {

@@ -1,53 +1,41 @@
 //! `addresses.json`: URL prefixes, the `Listen` methods, and what a server reports once it is bound.
 
-use std::collections::HashMap;
-use std::fmt::Write;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use kestrel_rs::listener::{Address, AddressKind, Builder};
 use kestrel_rs::{Endpoint, KestrelListener};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-/// What differs on purpose, or is not replayed: reason, how many of the recorded cases, which.
+use crate::recording::Case;
+use crate::table::How::{Like, Unsaid};
+use crate::table::{Difference, Outcome, check, replay_all, rule};
+
+#[rustfmt::skip]
 const DIFFERENCES: &[Difference] = &[
-    ("port-nonsense: what is no port is an error, not part of a host that means every address", 152, no_port),
-    ("port-nonsense: a host with a colon or bracket that is no IPv6 address is an error", 32, no_ipv6),
-    ("there are no named pipes on this system: refused when read, not when bound", 15, named_pipe),
-    ("the file of a dead server's socket is replaced; Kestrel: in use", 1, stale_file),
-    ("there is no such method, or the type of its argument has no such value", 13, impossible),
-    ("lists of addresses belong to configuration", 90, configuration),
+    rule("port-nonsense: what is no port is an error, not part of a host that means every address", 152, no_port, Like("refused: *")),
+    rule("port-nonsense: a host with a colon or bracket that is no IPv6 address is an error", 32, no_ipv6, Like("refused: *")),
+    rule("there are no named pipes on this system: refused when read, not when bound", 11, named_pipe, Like("refused: *")),
+    rule("the file of a dead server's socket is replaced; Kestrel: in use", 1, stale_file, Like("it starts")),
+    rule("there is no such method, or the type of its argument has no such value", 17, impossible, Unsaid),
+    rule("lists of addresses belong to configuration", 90, configuration, Unsaid),
 ];
 
-type Difference = (&'static str, usize, fn(&Case) -> bool);
-
-struct Case {
-    id: String,
-    input: Value,
-    output: Value,
+fn url(case: &Case) -> Option<&str> {
+    case.input["url"].as_str()
 }
 
-impl Case {
-    fn is_in(&self, group: &str) -> bool {
-        self.id.split('.').next() == Some(group)
-    }
+fn call(case: &Case) -> Option<(&str, &str)> {
+    case.input["call"].as_str()?.strip_suffix(')')?.split_once('(')
+}
 
-    fn url(&self) -> Option<&str> {
-        self.input["url"].as_str()
-    }
-
-    fn call(&self) -> Option<(&str, &str)> {
-        self.input["call"].as_str()?.strip_suffix(')')?.split_once('(')
-    }
-
-    /// What stands between `//` and `/`, if Kestrel takes the URL and reads it as host and port.
-    fn authority(&self) -> Option<&str> {
-        let kind = self.output["endpoint"]["kind"].as_str()?;
-        let (_, rest) = self.url()?.split_once("://")?;
-        let authority = rest.split('/').next()?;
-        (!matches!(kind, "unix socket" | "named pipe")).then_some(authority)
-    }
+/// What stands between `//` and `/`, if Kestrel takes the URL and reads it as host and port.
+fn authority(case: &Case) -> Option<&str> {
+    let kind = case.output["endpoint"]["kind"].as_str()?;
+    let (_, rest) = url(case)?.split_once("://")?;
+    let authority = rest.split('/').next()?;
+    (!matches!(kind, "unix socket" | "named pipe")).then_some(authority)
 }
 
 fn no_port(case: &Case) -> bool {
@@ -56,7 +44,7 @@ fn no_port(case: &Case) -> bool {
             && text.bytes().all(|byte| byte.is_ascii_digit())
             && text.parse::<u32>().is_ok_and(|port| port <= 65_535)
     };
-    case.authority().is_some_and(|authority| match authority.rsplit_once(':') {
+    authority(case).is_some_and(|authority| match authority.rsplit_once(':') {
         Some((_, port)) => !is_port(port) && !authority.ends_with(']') && !is_ipv6(authority),
         None => false,
     })
@@ -65,7 +53,7 @@ fn no_port(case: &Case) -> bool {
 fn no_ipv6(case: &Case) -> bool {
     case.output["endpoint"]["kind"] != "localhost"
         && !no_port(case)
-        && case.authority().is_some_and(|authority| {
+        && authority(case).is_some_and(|authority| {
             let split = authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']'));
             let host = split.map_or(authority, |(host, _)| host);
             let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
@@ -87,9 +75,9 @@ fn stale_file(case: &Case) -> bool {
 
 fn impossible(case: &Case) -> bool {
     if case.is_in("url") {
-        return case.url().is_none();
+        return url(case).is_none();
     }
-    case.call().is_some_and(|(method, arguments)| {
+    call(case).is_some_and(|(method, arguments)| {
         let port = arguments.rsplit([',', ' ']).next().unwrap_or_default();
         let wide = port.parse::<i64>().is_ok_and(|port| u16::try_from(port).is_err());
         let null = arguments.split([',', ' ']).any(|word| word == "null");
@@ -106,46 +94,17 @@ fn configuration(case: &Case) -> bool {
 
 #[tokio::test]
 async fn addresses_are_read_and_reported_as_kestrel_does() {
-    let other = std::env::var_os("KESTREL_REFERENCE").map(PathBuf::from);
-    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference");
-    let folder = other.as_deref().unwrap_or(&here);
-    let files = ["facts/addresses.json", "addresses.json"].map(|file| folder.join(file));
-    let Some(text) = files.iter().find_map(|file| std::fs::read_to_string(file).ok()) else {
-        assert!(other.is_some(), "{} is missing", files[0].display());
-        return;
-    };
-    let cases: Vec<Value> = serde_json::from_str(&text).unwrap();
-
-    let mut found = vec![0; DIFFERENCES.len()];
-    let mut wrong = String::new();
-    for case in cases {
-        let id = case["id"].as_str().unwrap().to_owned();
-        let case = Case { id, input: case["input"].clone(), output: case["output"].clone() };
-        let row = DIFFERENCES.iter().position(|(_, _, covers)| covers(&case));
-        // What cannot be replayed is a difference without a look.
-        let result = if impossible(&case) || configuration(&case) {
-            Err("not replayed".to_owned())
-        } else {
-            replay(&case).await
-        };
-        match (result, row) {
-            (Err(_), Some(row)) => found[row] += 1,
-            (Err(difference), None) => writeln!(wrong, "{} {}: {difference}", case.id, case.input).unwrap(),
-            (Ok(()), _) => {}
-        }
-    }
-    assert!(wrong.is_empty(), "{wrong}");
-    if other.is_none() {
-        let expected: Vec<_> = DIFFERENCES.iter().map(|(_, count, _)| *count).collect();
-        assert_eq!(found, expected, "the numbers of cases in the table");
-    }
+    replay_all("facts/addresses.json", DIFFERENCES, replay).await;
 }
 
-async fn replay(case: &Case) -> Result<(), String> {
-    if let Some(url) = case.url() {
+async fn replay(case: &Case) -> Outcome {
+    if impossible(case) || configuration(case) {
+        return Err("not replayed".into());
+    }
+    if let Some(url) = url(case) {
         return compare(Endpoint::parse(url), &case.output);
     }
-    if let Some((method, arguments)) = case.call() {
+    if let Some((method, arguments)) = call(case) {
         return compare(listen(method, arguments)?, &case.output);
     }
     bound(case).await
@@ -169,61 +128,53 @@ fn listen(method: &str, arguments: &str) -> Result<Result<Endpoint, kestrel_rs::
     Ok(endpoint.check().map(|()| endpoint))
 }
 
-fn compare(ours: Result<Endpoint, kestrel_rs::Error>, recorded: &Value) -> Result<(), String> {
+fn compare(ours: Result<Endpoint, kestrel_rs::Error>, recorded: &Value) -> Outcome {
     let theirs = &recorded["endpoint"];
     let ours = match ours {
         Err(error) if theirs.is_null() => {
             return check(error.is_address(), || format!("not about the address: {error}"));
         }
-        Err(error) => return Err(format!("refused: {error}")),
-        Ok(endpoint) if theirs.is_null() => return Err(format!("taken as {}", endpoint.address())),
-        Ok(endpoint) => endpoint,
+        ours => describe(ours?.address()),
     };
-    let ours = describe(ours.address());
-    for (name, value) in &ours {
-        check(theirs[*name] == *value, || format!("{name} is {value}, should be {}", theirs[*name]))?;
-    }
-    for (name, value) in theirs.as_object().ok_or("no endpoint")? {
-        // A descriptor is made by the test, its number does not say anything.
-        check(name == "handle" || ours.contains_key(name.as_str()), || format!("{name} is not {value}"))?;
-    }
-    Ok(())
+    // A descriptor is made by the test, its number does not say anything.
+    let mut theirs = theirs.as_object().cloned().unwrap_or_default();
+    theirs.remove("handle");
+    check(ours == Value::Object(theirs), || ours)
 }
 
-fn describe(address: &Address) -> HashMap<&'static str, Value> {
-    let mut all =
-        HashMap::from([("https", Value::from(address.is_https())), ("display", address.to_string().into())]);
+fn describe(address: &Address) -> Value {
+    let mut all = json!({ "https": address.is_https(), "display": address.to_string() });
     let kind = match address.kind() {
         AddressKind::Ip(ip) => {
             // The recording has it as the text that is also in `display`.
             let display = address.to_string();
             let (_, text) = display.split_once("://").unwrap();
             let (text, _) = text.rsplit_once(':').unwrap();
-            all.insert("address", text.trim_matches(['[', ']']).into());
-            all.insert("port", ip.port().into());
+            all["address"] = text.trim_matches(['[', ']']).into();
+            all["port"] = ip.port().into();
             "ip"
         }
         AddressKind::Localhost { port, .. } => {
-            all.insert("port", (*port).into());
+            all["port"] = (*port).into();
             "localhost"
         }
         AddressKind::AnyIp { port } => {
-            all.insert("port", (*port).into());
+            all["port"] = (*port).into();
             "any"
         }
         AddressKind::Unix(path) => {
-            all.insert("socket_path", path.to_str().unwrap().into());
+            all["socket_path"] = path.to_str().unwrap().into();
             "unix socket"
         }
         AddressKind::Descriptor(_) => "file handle",
         _ => "unknown",
     };
-    all.insert("kind", kind.into());
+    all["kind"] = kind.into();
     all
 }
 
 /// Starts a server. The recorded ports are replaced by ones that are free here.
-async fn bound(case: &Case) -> Result<(), String> {
+async fn bound(case: &Case) -> Outcome {
     let folder = Folder::new(&case.id);
     let ports = free_ports();
     let here = |text: &str| {
@@ -267,8 +218,8 @@ async fn bound(case: &Case) -> Result<(), String> {
             let in_use = case.output["error"]["type"] == "IOException";
             return check(!in_use || error.is_bind(), || format!("not about binding: {error}"));
         }
-        (Err(error), Some(_)) => return Err(format!("refused: {error}")),
-        (Ok(_), None) => return Err("it starts".to_owned()),
+        (Err(error), Some(_)) => return Err(error.into()),
+        (Ok(_), None) => return check(false, || "it starts"),
         (Ok(ours), Some(theirs)) => (ours, theirs),
     };
     check(ours.addresses().len() == theirs.len(), || format!("{:?}", ours.addresses()))?;
@@ -282,13 +233,7 @@ async fn bound(case: &Case) -> Result<(), String> {
             format!("{input}: {address}, should be {theirs}")
         })?;
     }
-    check(case.output["socket_file"] != true || folder.0.join("x.sock").exists(), || {
-        "no socket file".to_owned()
-    })
-}
-
-fn check(holds: bool, else_say: impl FnOnce() -> String) -> Result<(), String> {
-    if holds { Ok(()) } else { Err(else_say()) }
+    check(case.output["socket_file"] != true || folder.0.join("x.sock").exists(), || "no socket file")
 }
 
 /// Ports that are free on both loopback addresses, as far as one can tell.

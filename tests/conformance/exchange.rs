@@ -11,23 +11,48 @@ use serde_json::{Value, json};
 use crate::cases::is_http2;
 use crate::client::converse;
 use crate::handler::{Given, Handlers, Results};
-use crate::recording::{Case, check};
+use crate::recording::Case;
+use crate::table::{Different, Outcome};
 
-/// Serves a case with its own options, and compares what its handlers and its client saw.
-pub(crate) async fn replay(case: &Case) -> Result<(), String> {
+/// Serves a case with its own options, and compares what its handlers and its client saw. What is there instead is
+/// `{requests: [[step, what it gave]..], connection: what the client saw}`.
+pub(crate) async fn replay(case: &Case) -> Outcome {
     let handlers = Handlers::new(&case.input);
     let app = routes(&handlers, &case.input)?;
     let limits = limits(&case.input["server"])?;
     let protocols = if is_http2(case) { Protocols::HTTP2 } else { Protocols::HTTP1 };
     let server = TestServer::builder(app).limits(limits).protocols(protocols).start();
     for option in case.input.as_object().into_iter().flatten().map(|(name, _)| &**name) {
-        check(OPTIONS.contains(&option), || format!("no counterpart: {option}"))?;
+        holds(OPTIONS.contains(&option), || format!("no counterpart: {option}"))?;
     }
     let seen = converse(case, &server, &handlers).await?;
     handlers.are_done().await;
-    compare_requests(&case.output["requests"], &handlers.results())
-        .map_err(|difference| format!("{difference}; the client saw {seen}"))?;
-    compare_connections(&case.output["connection"], &seen)
+    let results = handlers.results();
+    if let Some((op, _)) = results.iter().flatten().find(|(_, given)| matches!(given, Given::Unknown)) {
+        return Err(format!("no counterpart: {op}").into());
+    }
+    let what = compare_requests(&case.output["requests"], &results)
+        .and_then(|()| compare_connections(&case.output["connection"], &seen));
+    what.map_err(|what| {
+        let requests: Vec<Vec<Value>> = results.iter().map(|steps| steps.iter().map(shown).collect()).collect();
+        Different::new(what, json!({ "requests": requests, "connection": seen }))
+    })
+}
+
+/// A step, and what it gave.
+fn shown((op, given): &(Value, Given)) -> Value {
+    let given = match given {
+        Given::Nothing | Given::Unknown => Value::Null,
+        Given::Value(value) => json!({ "value": value }),
+        Given::Failure { status, message } => {
+            json!({ "fails": message, "status": status.map(|status| status.as_u16()) })
+        }
+    };
+    json!([op, given])
+}
+
+fn holds(holds: bool, else_say: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(else_say()) }
 }
 
 /// What a case says and is heeded here.
@@ -113,7 +138,7 @@ fn compare_requests(recorded: &Value, ours: &[Results]) -> Result<(), String> {
     // One that found no route, and no middleware either, has not been seen here.
     let recorded: Vec<_> = recorded.filter(|request| request["steps"] != json!([])).collect();
     let ours: Vec<_> = ours.iter().filter(|results| !results.is_empty()).collect();
-    check(recorded.len() == ours.len(), || {
+    holds(recorded.len() == ours.len(), || {
         format!("{} requests reached the app, recorded {}", ours.len(), recorded.len())
     })?;
     recorded.iter().zip(ours).try_for_each(|(recorded, ours)| compare_steps(&recorded["steps"], ours))
@@ -124,10 +149,9 @@ fn compare_steps(recorded: &Value, ours: &Results) -> Result<(), String> {
     let mut recorded = recorded.filter(|step| step["callback"].is_null());
     for (op, given) in ours {
         let Some(theirs) = recorded.next() else { return Err(format!("{op} was not recorded")) };
-        check(*op == theirs["op"], || format!("{op}, recorded {}", theirs["op"]))?;
+        holds(*op == theirs["op"], || format!("{op}, recorded {}", theirs["op"]))?;
         let agrees = match given {
-            Given::Nothing => true,
-            Given::Unknown => return Err(format!("no counterpart: {op}")),
+            Given::Nothing | Given::Unknown => true,
             Given::Value(value) => theirs["throws"].is_null() && same(value, &theirs["value"]),
             Given::Failure { status, .. } if theirs["status"].is_null() => {
                 status.is_none() && !theirs["throws"].is_null()
@@ -136,7 +160,7 @@ fn compare_steps(recorded: &Value, ours: &Results) -> Result<(), String> {
             Given::Failure { status: None, .. } => theirs["message"] == "Unexpected end of request content.",
             Given::Failure { status: Some(status), .. } => theirs["status"] == status.as_u16(),
         };
-        check(agrees, || format!("{op}: {given}, recorded {theirs}"))?;
+        holds(agrees, || format!("{op}: {given}, recorded {theirs}"))?;
     }
     match recorded.next() {
         Some(theirs) => Err(format!("not done: {theirs}")),
@@ -171,5 +195,5 @@ fn same(ours: &Value, recorded: &Value) -> bool {
 fn compare_connections(recorded: &Value, ours: &Value) -> Result<(), String> {
     // Octets behind an answer that begin no other one: whatever was recorded, and no row covers it.
     assert!(ours["rest"].is_null() || ours["responses"] == json!([]), "{ours}");
-    check(same(ours, recorded), || format!("the client saw {ours}, recorded {recorded}"))
+    holds(same(ours, recorded), || format!("the client saw {ours}, recorded {recorded}"))
 }

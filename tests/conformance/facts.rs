@@ -4,7 +4,6 @@
 //! it saw. Kestrel shows the path decoded and axum as it was sent, so the test decodes it
 //! ([`decoded`]); nothing else is evened out.
 
-use std::fmt::Debug;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,16 +16,18 @@ use http_body_util::BodyExt;
 use kestrel_rs::Limits;
 use kestrel_rs::connection::BoxIo;
 use kestrel_rs::limits::HeaderValues;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::differences::{HEADERS, TARGETS, TRAILERS};
 use crate::http::answers;
-use crate::support::{Case, Elsewhere, Report, cases, from_latin1, octets};
+use crate::recording::{Case, cases, from_latin1, octets};
+use crate::table::{Difference, Different, Outcome, Report, check};
 
 #[tokio::test]
 async fn request_targets_are_taken_as_kestrel_takes_them() {
-    replay("facts/request-targets.json", &[""], |case| {
+    replay("facts/request-targets.json", TARGETS, "", |case| {
         let hosts = case.input["hosts"].as_array().into_iter().flatten();
         let lines: Vec<u8> = hosts.flat_map(|host| [b"Host: ", &*octets(host), b"\r\n"].concat()).collect();
         Some(Exchange {
@@ -50,7 +51,7 @@ async fn request_targets_are_taken_as_kestrel_takes_them() {
 
 #[tokio::test]
 async fn hosts_are_taken_as_kestrel_takes_them() {
-    replay("facts/hosts.json", &[""], |case| {
+    replay("facts/hosts.json", &[], "", |case| {
         let (version, lines) = (octets(&case.input["version"]), octets(&case.input["header_lines"]));
         Some(Exchange {
             request: [b"GET / ", &*version, b"\r\n", &lines, b"Connection: close\r\n\r\n"].concat(),
@@ -62,7 +63,7 @@ async fn hosts_are_taken_as_kestrel_takes_them() {
 
 #[tokio::test]
 async fn header_lines_are_taken_as_kestrel_takes_them() {
-    replay("facts/header-names-values.json", &["request."], |case| {
+    replay("facts/header-names-values.json", HEADERS, "request.", |case| {
         let lines = octets(&case.input["header_lines"]);
         Some(Exchange {
             request: [b"GET / HTTP/1.1\r\nHost: a\r\n", &*lines, b"Connection: close\r\n\r\n"].concat(),
@@ -76,7 +77,7 @@ async fn header_lines_are_taken_as_kestrel_takes_them() {
 #[tokio::test]
 async fn trailers_are_taken_as_kestrel_takes_them() {
     const HEAD: &[u8] = b"GET /request-trailers HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
-    replay("facts/header-names-values.json", &["request-trailer."], |case| {
+    replay("facts/header-names-values.json", TRAILERS, "request-trailer.", |case| {
         let lines = octets(&case.input["trailer_lines"]);
         Some(Exchange {
             request: [HEAD, b"1\r\nx\r\n0\r\n", &lines, b"\r\n"].concat(),
@@ -89,7 +90,7 @@ async fn trailers_are_taken_as_kestrel_takes_them() {
 
 #[tokio::test]
 async fn methods_are_taken_as_kestrel_takes_them() {
-    replay("facts/known-methods-status.json", &["method."], |case| {
+    replay("facts/known-methods-status.json", &[], "method.", |case| {
         let version = case.input["version"].as_str().unwrap_or("HTTP/1.1");
         let line = [&*octets(&case.input["method"]), b" / ", version.as_bytes()].concat();
         Some(Exchange {
@@ -134,29 +135,31 @@ impl Values {
     }
 }
 
-/// Replays the cases of `file` whose id begins with one of `groups`; `exchange` makes a request of a
-/// case, or `None` where we have no such option.
+/// Replays the cases of `file` whose id begins with `group`; `exchange` makes a request of a case, or `None` where we
+/// have no such option.
 async fn replay(
     file: &'static str,
-    groups: &'static [&'static str],
+    table: &'static [Difference],
+    group: &str,
     exchange: impl Fn(&Case) -> Option<Exchange>,
 ) {
-    let Some(cases) = cases(file, groups) else { return };
     let Some(servers) = Servers::start() else {
         eprintln!("skipped: {file}: no server to replay it against");
         return;
     };
-    let mut report = Report::new(file, groups, servers.ordinary.elsewhere);
-    for case in cases {
-        let result = match exchange(&case) {
+    let is_another = servers.ordinary.seen.is_none();
+    let mut report = Report::new(file, table);
+    if is_another {
+        report = report.uncounted();
+    }
+    for case in cases(file).iter().filter(|case| case.id.starts_with(group)) {
+        let outcome = match exchange(case) {
             // A server that runs already has no options of ours.
-            Some(exchange) if exchange.has_options() && servers.ordinary.elsewhere == Elsewhere::Yes => {
-                continue;
-            }
-            Some(exchange) => servers.serving(&exchange).judge(&case, &exchange).await,
-            None => Err("no such option here".to_owned()),
+            Some(exchange) if exchange.has_options() && is_another => continue,
+            Some(exchange) => servers.serving(&exchange).judge(case, &exchange).await,
+            None => Err("no such option here".into()),
         };
-        report.note(case.id, case.input, result);
+        report.note(case, outcome);
     }
     report.finish();
 }
@@ -197,7 +200,6 @@ struct Server {
     connect: Box<dyn Fn() -> Connecting>,
     /// `None`: not our handler.
     seen: Option<LastSeen>,
-    elsewhere: Elsewhere,
 }
 
 type Connecting = Pin<Box<dyn Future<Output = BoxIo>>>;
@@ -221,7 +223,7 @@ impl Server {
             let connect = move || -> Connecting {
                 Box::pin(async move { BoxIo::new(TcpStream::connect(address).await.expect("it listens")) })
             };
-            return Some(Self { connect: Box::new(connect), seen: None, elsewhere: Elsewhere::Yes });
+            return Some(Self { connect: Box::new(connect), seen: None });
         }
         Self::in_memory(limits)
     }
@@ -241,26 +243,32 @@ impl Server {
             let server = Arc::clone(&server);
             Box::pin(async move { BoxIo::new(server.connect().await.expect("a server in memory listens")) })
         };
-        Some(Self { connect: Box::new(connect), seen: Some(seen), elsewhere: Elsewhere::No })
+        Some(Self { connect: Box::new(connect), seen: Some(seen) })
     }
 
-    async fn judge(&self, case: &Case, exchange: &Exchange) -> Result<(), String> {
+    async fn judge(&self, case: &Case, exchange: &Exchange) -> Outcome {
         let answer = self.exchange(&exchange.request).await;
         let answers = answers(&answer, &[exchange.request.starts_with(b"HEAD ")]);
-        let answer = answers.first().ok_or("no answer")?;
-        let recorded = case.status();
+        let status = answers.first().map_or(0, |answer| answer.status);
+        let recorded = &case.output["status"];
         let Some(seen) = &self.seen else {
             // Another application: its router has an opinion on paths, and wants GET.
-            let routed =
-                answer.status == 404 || (answer.status == 405 && answer.header("allow") == Some("GET"));
-            let status = if routed { 200 } else { answer.status };
-            return same("status", recorded, status);
+            let allow = answers.first().and_then(|answer| answer.header("allow"));
+            let routed = status == 404 || (status == 405 && allow == Some("GET"));
+            let status = if routed { 200 } else { status };
+            return check(*recorded == status, || status);
         };
-        same("status", recorded, answer.status)?;
         let seen = seen.lock().unwrap_or_else(PoisonError::into_inner).take();
         match seen {
-            Some(seen) if recorded == 200 => seen.judge(case, exchange.values),
-            _ => Ok(()),
+            Some(seen) if status == 200 => {
+                let here = seen.shown(exchange.values);
+                let wrong = if *recorded == 200 { seen.judge(case, &here) } else { Some("status".to_owned()) };
+                match wrong {
+                    Some(what) => Err(Different::new(format!("{what}, recorded {}", case.output), here)),
+                    None => Ok(()),
+                }
+            }
+            _ => check(*recorded == status, || status),
         }
     }
 
@@ -293,43 +301,49 @@ async fn note(State(last): State<LastSeen>, request: Request) -> StatusCode {
 }
 
 impl Seen {
-    /// Whether a handler on Kestrel saw the same; a field that was not recorded was not looked at, or
-    /// was as sent.
-    fn judge(&self, case: &Case, values: Values) -> Result<(), String> {
+    /// In the form of the recording.
+    fn shown(&self, values: Values) -> Value {
+        let others = [header::HOST, header::CONNECTION, header::TRANSFER_ENCODING];
+        let headers = self.headers.iter().filter(|(name, _)| !others.contains(name));
+        json!({
+            "status": 200,
+            "method": self.method,
+            "path": self.path(),
+            "query": self.uri.query().map(|query| format!("?{query}")).unwrap_or_default(),
+            "host": self.headers.get(header::HOST).map(|host| values.decode(host.as_bytes())).unwrap_or_default(),
+            "headers": lines(headers, values),
+            "body_length": self.body_length,
+            "trailers": lines(self.trailers.iter(), values),
+        })
+    }
+
+    /// What a handler on Kestrel saw otherwise; a field that was not recorded was not looked at, or was as sent.
+    fn judge(&self, case: &Case, here: &Value) -> Option<String> {
         let output = &case.output;
-        let path = self.path();
-        let query = self.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-        if let Some(recorded) = output["path"].as_str() {
-            same("path", recorded, &*path)?;
-        }
-        if let Some(recorded) = output["query"].as_str() {
-            same("query", recorded, &*query)?;
-        }
-        for (name, here) in [
-            ("path_length", path.encode_utf16().count()),
-            ("query_length", query.encode_utf16().count()),
-            ("method_length", self.method.len()),
-            ("body_length", self.body_length),
+        let length = |name: &str| here[name].as_str().map(|text| text.encode_utf16().count());
+        for (name, length) in [
+            ("path_length", length("path")),
+            ("query_length", length("query")),
+            ("method_length", length("method")),
+            ("body_length", Some(self.body_length)),
         ] {
-            if let Some(recorded) = output[name].as_u64() {
-                same(name, recorded, here as u64)?;
+            if output[name].is_u64() && output[name].as_u64() != length.map(|length| length as u64) {
+                return Some(name.to_owned());
             }
         }
         let method = output["method"].as_str().or(case.input["method"].as_str());
-        same("method", method.unwrap_or(&self.method), &*self.method)?;
-        if let Some(host) = Self::host(case) {
-            let here = self.headers.get(header::HOST).map(|host| values.decode(host.as_bytes()));
-            same("host", host, here.unwrap_or_default())?;
-        }
-        if output["headers"].is_array() {
-            let others = [header::HOST, header::CONNECTION, header::TRANSFER_ENCODING];
-            let here = self.headers.iter().filter(|(name, _)| !others.contains(name));
-            same("headers", fields(&output["headers"]), lines(here, values))?;
-        }
-        if output["trailers"].is_array() {
-            same("trailers", fields(&output["trailers"]), lines(self.trailers.iter(), values))?;
-        }
-        Ok(())
+        let or_null = |text: Option<String>| text.map_or(Value::Null, Value::String);
+        let fields = |value: &Value| if value.is_array() { json!(fields(value)) } else { Value::Null };
+        let recorded = [
+            ("path", output["path"].clone()),
+            ("query", output["query"].clone()),
+            ("method", or_null(method.map(str::to_owned))),
+            ("host", or_null(Self::host(case))),
+            ("headers", fields(&output["headers"])),
+            ("trailers", fields(&output["trailers"])),
+        ];
+        let mut recorded = recorded.into_iter().filter(|(_, value)| !value.is_null());
+        recorded.find(|(name, value)| here[name] != *value).map(|(name, _)| name.to_owned())
     }
 
     fn path(&self) -> String {
@@ -346,7 +360,7 @@ impl Seen {
 }
 
 /// A path as Kestrel shows it: percent-decoded where that is UTF-8, but for `%2F`.
-fn decoded(path: &str) -> String {
+pub(crate) fn decoded(path: &str) -> String {
     let mut rest = path;
     let mut text = String::new();
     while let Some(c) = rest.chars().next() {
@@ -396,9 +410,4 @@ fn lines<'a>(
         fields.map(|(name, value)| (name.to_string(), values.decode(value.as_bytes()))).collect();
     lines.sort_by(|(a, _), (b, _)| a.cmp(b));
     lines
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "a comparison reads better without ampersands")]
-fn same<T: PartialEq + Debug>(what: &str, recorded: T, here: T) -> Result<(), String> {
-    if recorded == here { Ok(()) } else { Err(format!("{what}: recorded {recorded:?}, here {here:?}")) }
 }

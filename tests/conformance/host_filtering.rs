@@ -5,13 +5,16 @@ use kestrel_rs::request::{AllowedHosts, HostFilteringLayer};
 use serde_json::Value;
 use tower::{Layer, ServiceExt, service_fn};
 
-use super::recording::{Case, Difference, add_headers, check, described, replay_all, strings};
+use crate::recording::{Case, add_headers, described, strings};
+use crate::table::How::{Like, Unsaid};
+use crate::table::{Difference, Outcome, check, replay_all, rule};
 
+#[rustfmt::skip]
 const DIFFERENCES: &[Difference] = &[
-    ("a pattern that no request can match is an error", 59, odd_pattern),
-    ("a host that the server refuses is in no list", 7, refused_by_the_server),
-    ("only the list of hosts can change while the server runs", 2, other_option_changes),
-    ("there is no list that is null", 1, |case| case.id == "unconfigured.null-list"),
+    rule("a pattern that no request can match is an error", 59, odd_pattern, Like("refused: allowed hosts: no request can name *")),
+    rule("a host that the server refuses is in no list", 7, refused_by_the_server, Like("allowed: false")),
+    rule("only the list of hosts can change while the server runs", 2, other_option_changes, Unsaid),
+    rule("there is no list that is null", 1, |case| case.id == "unconfigured.null-list", Unsaid),
 ];
 
 fn odd_pattern(case: &Case) -> bool {
@@ -34,22 +37,22 @@ fn other_option_changes(case: &Case) -> bool {
 
 #[tokio::test]
 async fn hosts_are_filtered_as_aspnetcore_does() {
-    replay_all("host-filtering.json", DIFFERENCES, replay).await;
+    replay_all("facts/host-filtering.json", DIFFERENCES, replay).await;
 }
 
-async fn replay(case: &Case) -> Result<(), String> {
+async fn replay(case: &Case) -> Outcome {
     if case.is_in("config") {
         return config(case).await;
     }
     let allowed = &case.options()["allowed_hosts"];
     if allowed.is_null() && case.options().get("allowed_hosts").is_some() || other_option_changes(case) {
-        return Err("not replayed".to_owned());
+        return Err("not replayed".into());
     }
     let hosts = match AllowedHosts::new(strings(allowed)) {
         Err(error) if case.throws() && case.output["throws"] != "FormatException" => {
             return check(error.is_option(), || format!("not about the option: {error}"));
         }
-        result => result.map_err(|error| error.to_string())?,
+        result => result?,
     };
     let mut layer = HostFilteringLayer::new(hosts.clone());
     if case.options()["allow_empty_hosts"] == false {
@@ -71,14 +74,14 @@ async fn replay(case: &Case) -> Result<(), String> {
 }
 
 /// The counterpart of the configuration key is the list as text.
-async fn config(case: &Case) -> Result<(), String> {
+async fn config(case: &Case) -> Outcome {
     let configured = &case.input["configure"]["allowed_hosts"];
     let hosts = if configured.is_array() {
         AllowedHosts::new(strings(configured))
     } else {
         case.input["config"]["AllowedHosts"].as_str().unwrap_or_default().parse()
     };
-    let layer = HostFilteringLayer::new(hosts.map_err(|error| error.to_string())?);
+    let layer = HostFilteringLayer::new(hosts?);
     let statuses = case.output["statuses"].as_array().ok_or("no statuses")?;
     for (host, status) in strings(&case.input["hosts"]).into_iter().zip(statuses) {
         let output = serde_json::json!({ "allowed": *status == 200, "status": status });
@@ -87,7 +90,7 @@ async fn config(case: &Case) -> Result<(), String> {
     Ok(())
 }
 
-async fn ask(layer: &HostFilteringLayer, input: &Value, output: &Value) -> Result<(), String> {
+async fn ask(layer: &HostFilteringLayer, input: &Value, output: &Value) -> Outcome {
     let mut request = Request::get("/").body(()).unwrap();
     *request.version_mut() = match input["protocol"].as_str() {
         Some("HTTP/1.0") => Version::HTTP_10,

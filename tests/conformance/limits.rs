@@ -8,21 +8,22 @@ use std::time::Duration;
 use kestrel_rs::{Http2Limits, Limits, MinDataRate};
 use serde_json::Value;
 
+use crate::differences::LIMITS;
 use crate::options;
-use crate::support::{Case, Elsewhere, Report, cases};
+use crate::recording::{Case, cases};
+use crate::table::{Outcome, Report, check};
 
 #[test]
 fn options_have_kestrels_defaults_and_refuse_what_it_refuses() {
-    let Some(cases) = cases(FILE, &[""]) else { return };
-    let mut report = Report::new(FILE, &[""], Elsewhere::No);
-    for case in cases {
-        let result = judge(&case);
-        report.note(case.id, case.input, result);
+    let mut report = Report::new("facts/limits.json", LIMITS);
+    for case in cases("facts/limits.json") {
+        let outcome = judge(&case);
+        report.note(&case, outcome);
     }
     report.finish();
 }
 
-fn judge(case: &Case) -> Result<(), String> {
+fn judge(case: &Case) -> Outcome {
     let Case { id, input, output } = case;
     match id.split('.').next().unwrap_or_default() {
         "defaults" | "defaults-default-builder" => {
@@ -40,12 +41,12 @@ fn judge(case: &Case) -> Result<(), String> {
         "min-data-rate" => min_data_rate(input).agrees(&output["accepted"]),
         "call" => options::call(id.trim_start_matches("call.")).agrees(&output["accepted"]),
         "start" if id.starts_with("start.buffers.") => buffers(input).agrees(&output["starts"]),
-        _ => Outcome::NotThere.agrees(&output["accepted"]),
+        _ => Setting::NotThere.agrees(&output["accepted"]),
     }
 }
 
 /// What came of giving a value.
-pub(crate) enum Outcome {
+pub(crate) enum Setting {
     Accepted,
     /// With the error, or the type that cannot hold the value.
     Refused(String),
@@ -55,16 +56,13 @@ pub(crate) enum Outcome {
     NotThere,
 }
 
-impl Outcome {
-    fn agrees(self, accepted: &Value) -> Result<(), String> {
-        let recorded = if accepted == true { "accepted" } else { "refused" };
+impl Setting {
+    fn agrees(self, accepted: &Value) -> Outcome {
         match self {
-            Self::Accepted if accepted == true => Ok(()),
-            Self::Refused(_) if accepted == false => Ok(()),
-            Self::Accepted => Err(format!("recorded {recorded}, here accepted")),
-            Self::Refused(why) => Err(format!("recorded {recorded}, here refused: {why}")),
-            Self::Lost(limits) => Err(format!("recorded {recorded}, here it reads {limits}")),
-            Self::NotThere => Err("no such option here".to_owned()),
+            Self::Accepted => check(*accepted == true, || "accepted"),
+            Self::Refused(why) => check(*accepted == false, || format!("refused: {why}")),
+            Self::Lost(limits) => check(false, || format!("it reads {limits}")),
+            Self::NotThere => Err("no such option here".into()),
         }
     }
 
@@ -82,7 +80,7 @@ impl Outcome {
     }
 }
 
-fn set(property: &str, value: &Value) -> Outcome {
+fn set(property: &str, value: &Value) -> Setting {
     // The buffers are checked against each other: what is not under test is out of the way.
     let limits = Limits::default();
     let alone = limits.clone().max_request_buffer_size(None);
@@ -90,8 +88,8 @@ fn set(property: &str, value: &Value) -> Outcome {
     macro_rules! set {
         ($limits:ident . $option:ident ( $value:expr )) => {
             match $value {
-                Given::Is(value) => Outcome::of(&$limits.$option(value), stringify!($option), value),
-                Given::CannotBe(why) => Outcome::Refused(why),
+                Given::Is(value) => Setting::of(&$limits.$option(value), stringify!($option), value),
+                Given::CannotBe(why) => Setting::Refused(why),
             }
         };
     }
@@ -114,19 +112,19 @@ fn set(property: &str, value: &Value) -> Outcome {
         "MaxRequestHeaderCount" => set!(limits.max_request_header_count(number::<usize>(value).optional())),
         "MinRequestBodyDataRate" => set!(limits.min_request_body_data_rate(rate(value))),
         "MinResponseDataRate" => set!(limits.min_response_data_rate(rate(value))),
-        _ => Outcome::NotThere,
+        _ => Setting::NotThere,
     }
 }
 
-fn set_http2(property: &str, value: &Value) -> Outcome {
+fn set_http2(property: &str, value: &Value) -> Setting {
     macro_rules! set {
         ($option:ident ( $value:expr )) => {
             match $value {
                 Given::Is(value) => {
                     let limits = Limits::default().http2(Http2Limits::default().$option(value));
-                    Outcome::of(&limits, stringify!($option), value)
+                    Setting::of(&limits, stringify!($option), value)
                 }
-                Given::CannotBe(why) => Outcome::Refused(why),
+                Given::CannotBe(why) => Setting::Refused(why),
             }
         };
     }
@@ -139,53 +137,53 @@ fn set_http2(property: &str, value: &Value) -> Outcome {
         "MaxStreamsPerConnection" => set!(max_streams_per_connection(number::<u32>(value).optional())),
         "KeepAlivePingDelay" => set!(keep_alive_ping_delay(time(value))),
         "KeepAlivePingTimeout" => set!(keep_alive_ping_timeout(time(value))),
-        _ => Outcome::NotThere,
+        _ => Setting::NotThere,
     }
 }
 
-fn min_data_rate(input: &Value) -> Outcome {
+fn min_data_rate(input: &Value) -> Setting {
     let grace = match time(&input["grace_seconds"]) {
         Given::Is(Some(grace)) => grace,
-        Given::Is(None) => return Outcome::Refused("no grace is no Duration".to_owned()),
-        Given::CannotBe(why) => return Outcome::Refused(why),
+        Given::Is(None) => return Setting::Refused("no grace is no Duration".to_owned()),
+        Given::CannotBe(why) => return Setting::Refused(why),
     };
     match MinDataRate::new(float(&input["bytes_per_second"]), grace) {
-        Ok(_) => Outcome::Accepted,
-        Err(error) if error.is_option() => Outcome::Refused(error.to_string()),
-        Err(error) => Outcome::Lost(error.to_string()),
+        Ok(_) => Setting::Accepted,
+        Err(error) if error.is_option() => Setting::Refused(error.to_string()),
+        Err(error) => Setting::Lost(error.to_string()),
     }
 }
 
 /// `MaxRequestBufferSize = 1, MaxRequestLineSize = 2, MaxRequestHeadersTotalSize = 1`
-fn buffers(input: &Value) -> Outcome {
+fn buffers(input: &Value) -> Setting {
     let mut limits = Limits::default();
     for assignment in input["set"].as_str().unwrap_or_default().split(", ") {
-        let Some((name, value)) = assignment.split_once(" = ") else { return Outcome::NotThere };
+        let Some((name, value)) = assignment.split_once(" = ") else { return Setting::NotThere };
         let value = value.parse().ok();
         limits = match (name, value) {
             ("MaxRequestBufferSize", bytes) => limits.max_request_buffer_size(bytes),
             ("MaxRequestLineSize", Some(bytes)) => limits.max_request_line_size(bytes),
             ("MaxRequestHeadersTotalSize", Some(bytes)) => limits.max_request_headers_total_size(bytes),
-            _ => return Outcome::NotThere,
+            _ => return Setting::NotThere,
         };
     }
     match limits.check() {
-        Ok(()) => Outcome::Accepted,
+        Ok(()) => Setting::Accepted,
         Err(error) if error.to_string().contains("max_request_buffer_size") => {
-            Outcome::Refused(error.to_string())
+            Setting::Refused(error.to_string())
         }
-        Err(error) => Outcome::Lost(error.to_string()),
+        Err(error) => Setting::Lost(error.to_string()),
     }
 }
 
 /// The recorded values of a new options object against what ours show of themselves.
-fn defaults(kind: &str, recorded: &Value) -> Result<(), String> {
+fn defaults(kind: &str, recorded: &Value) -> Outcome {
     let defaults: Option<Box<dyn Debug>> = match kind {
         "KestrelServerLimits" => Some(Box::new(Limits::default())),
         "Http2Limits" => Some(Box::new(Http2Limits::default())),
         _ => options::defaults(kind),
     };
-    let Some(defaults) = defaults else { return Outcome::NotThere.agrees(&Value::Bool(true)) };
+    let Some(defaults) = defaults else { return Setting::NotThere.agrees(&Value::Bool(true)) };
     let text = format!("{defaults:?}");
     let mut wrong = Vec::new();
     for (property, value) in recorded.as_object().into_iter().flatten() {
@@ -204,7 +202,7 @@ fn defaults(kind: &str, recorded: &Value) -> Result<(), String> {
             wrong.push(format!("{name}: recorded {value}, here {field:?}"));
         }
     }
-    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
+    check(wrong.is_empty(), || wrong.join("; "))
 }
 
 /// How `Debug` may show a recorded value: as a number, a time, a rate, a name, a list; and each where there may be
@@ -320,6 +318,5 @@ fn snake_case(name: &str) -> String {
     snake
 }
 
-const FILE: &str = "facts/limits.json";
 /// The largest `TimeSpan`, in whole seconds.
 const LONGEST: Duration = Duration::from_secs(922_337_203_685);

@@ -36,13 +36,14 @@ mod differences;
 #[cfg(feature = "test-util")]
 mod exchange;
 mod facts;
+mod frames;
 mod forwarded_headers;
 #[cfg(feature = "test-util")]
 mod handler;
 mod host_filtering;
-mod how;
 mod hsts;
 mod http;
+mod http1;
 mod http2;
 #[cfg(feature = "test-util")]
 mod https_redirection;
@@ -51,12 +52,12 @@ mod limits;
 mod method_override;
 #[cfg(feature = "tls")]
 mod options;
-mod probes;
 mod recording;
+mod reference;
 #[cfg(feature = "test-util")]
 mod request_features;
 #[cfg(feature = "tls")]
 mod sni;
-mod support;
+mod table;
 #[cfg(feature = "tls")]
 mod tls;

@@ -14,7 +14,7 @@ use kestrel_rs::tls::{ClientCertificates, ClientTrust, TlsLayer};
 use kestrel_rs::{Endpoint, Error, Limits, Protocols, TlsOptions};
 use serde_json::Value;
 
-use crate::limits::{Given, Outcome, number, time};
+use crate::limits::{Given, Setting, number, time};
 
 /// New options, to be shown by `Debug`.
 pub(crate) fn defaults(kind: &str) -> Option<Box<dyn Debug>> {
@@ -62,9 +62,9 @@ pub(crate) fn field_name(property: &str) -> Option<&'static str> {
     })
 }
 
-pub(crate) fn set(kind: &str, property: &str, value: &Value) -> Outcome {
+pub(crate) fn set(kind: &str, property: &str, value: &Value) -> Setting {
     if value.is_null() && property != "ForwardLimit" && property != "RequestHeaderEncodingSelector" {
-        return Outcome::NotThere; // what is not set is not called
+        return Setting::NotThere; // what is not set is not called
     }
     match kind {
         "HostOptions" | "KestrelServerOptions" => set_server(property, value),
@@ -74,22 +74,22 @@ pub(crate) fn set(kind: &str, property: &str, value: &Value) -> Outcome {
         "HstsOptions" => set_hsts(property, value),
         "HttpsRedirectionOptions" => set_https_redirection(property, value),
         "SocketTransportOptions" => set_socket(property, value),
-        _ => Outcome::NotThere,
+        _ => Setting::NotThere,
     }
 }
 
 /// What was called with arguments that may be wrong.
-pub(crate) fn call(name: &str) -> Outcome {
+pub(crate) fn call(name: &str) -> Setting {
     match name {
         "allow-any-client-certificate" => checked(&tls().client_trust(ClientTrust::danger_accept_any())),
         "use-https-callback-without-callback" => cannot_be("a resolver is a function"),
         "use-https-no-certificate" => outcome(Endpoint::parse("https://localhost:5001")),
         "use-https-null-options" => cannot_be("TlsOptions are no Option"),
-        _ => Outcome::NotThere,
+        _ => Setting::NotThere,
     }
 }
 
-fn set_server(property: &str, value: &Value) -> Outcome {
+fn set_server(property: &str, value: &Value) -> Setting {
     let on = *value == true;
     match property {
         "AddServerHeader" if !on => outcome(Limits::default().without_server_header().check()),
@@ -97,32 +97,32 @@ fn set_server(property: &str, value: &Value) -> Outcome {
         "AddServerHeader" | "AllowHostHeaderOverride" => outcome(Limits::default().check()),
         "AllowSynchronousIO" => {
             _ = if on { SynchronousIoLayer::allowed() } else { SynchronousIoLayer::refused() };
-            Outcome::Accepted
+            Setting::Accepted
         }
         "RequestHeaderEncodingSelector" if value.is_null() => cannot_be("HeaderValues has no null"),
         "ShutdownTimeout" => match time(value) {
             Given::Is(timeout) => {
                 _ = kestrel_rs::serve(Router::new()).with_shutdown_timeout(timeout);
-                Outcome::Accepted
+                Setting::Accepted
             }
-            Given::CannotBe(why) => Outcome::Refused(why),
+            Given::CannotBe(why) => Setting::Refused(why),
         },
-        _ => Outcome::NotThere,
+        _ => Setting::NotThere,
     }
 }
 
-fn set_socket(property: &str, value: &Value) -> Outcome {
+fn set_socket(property: &str, value: &Value) -> Setting {
     let options = SocketOptions::default();
     _ = match (property, value.as_bool()) {
         ("Backlog", _) => match number(value).required() {
             Given::Is(connections) => options.backlog(connections),
-            Given::CannotBe(why) => return Outcome::Refused(why),
+            Given::CannotBe(why) => return Setting::Refused(why),
         },
         ("NoDelay", Some(true)) => options,
         ("NoDelay", Some(false)) => options.without_nodelay(),
-        _ => return Outcome::NotThere,
+        _ => return Setting::NotThere,
     };
-    Outcome::Accepted
+    Setting::Accepted
 }
 
 /// Options that need no certificate before a client comes.
@@ -130,11 +130,11 @@ fn tls() -> TlsOptions {
     TlsOptions::certificate_selector(|_| None)
 }
 
-fn set_tls(property: &str, value: &Value) -> Outcome {
+fn set_tls(property: &str, value: &Value) -> Setting {
     match (property, value.as_str()) {
         ("HandshakeTimeout", _) => match time(value) {
             Given::Is(timeout) => checked(&tls().handshake_timeout(timeout)),
-            Given::CannotBe(why) => Outcome::Refused(why),
+            Given::CannotBe(why) => Setting::Refused(why),
         },
         ("ClientCertificateMode", Some(mode)) => checked(&tls().client_certificates(match mode {
             "NoCertificate" => ClientCertificates::Ignore,
@@ -148,16 +148,16 @@ fn set_tls(property: &str, value: &Value) -> Outcome {
             "Tls13" => tls().versions([TlsVersion::Tls13]),
             _ => return cannot_be("no such version"),
         }),
-        _ => Outcome::NotThere,
+        _ => Setting::NotThere,
     }
 }
 
-fn set_forwarded_headers(property: &str, value: &Value) -> Outcome {
+fn set_forwarded_headers(property: &str, value: &Value) -> Setting {
     let layer = ForwardedHeadersLayer::new(ForwardedHeaders::ALL);
     _ = match property {
         "ForwardLimit" => match number::<usize>(value) {
             Given::Is(limit) => layer.forward_limit(limit),
-            Given::CannotBe(why) => return Outcome::Refused(why),
+            Given::CannotBe(why) => return Setting::Refused(why),
         },
         "ForwardedHeaders" => ForwardedHeadersLayer::new(match value.as_str() {
             Some("XForwardedFor") => ForwardedHeaders::FOR,
@@ -183,25 +183,25 @@ fn set_forwarded_headers(property: &str, value: &Value) -> Outcome {
                 "OriginalHostHeaderName" => layer.original_host_header(name),
                 "OriginalPrefixHeaderName" => layer.original_prefix_header(name),
                 "OriginalProtoHeaderName" => layer.original_proto_header(name),
-                _ => return Outcome::NotThere,
+                _ => return Setting::NotThere,
             }
         }
     };
-    Outcome::Accepted
+    Setting::Accepted
 }
 
-fn set_host_filtering(property: &str, value: &Value) -> Outcome {
+fn set_host_filtering(property: &str, value: &Value) -> Setting {
     let layer = HostFilteringLayer::new(AllowedHosts::any());
     _ = match (property, *value == true) {
         ("AllowEmptyHosts" | "IncludeFailureMessage", true) => layer,
         ("AllowEmptyHosts", false) => layer.refuse_empty_hosts(),
         ("IncludeFailureMessage", false) => layer.without_failure_message(),
-        _ => return Outcome::NotThere,
+        _ => return Setting::NotThere,
     };
-    Outcome::Accepted
+    Setting::Accepted
 }
 
-fn set_hsts(property: &str, value: &Value) -> Outcome {
+fn set_hsts(property: &str, value: &Value) -> Setting {
     let layer = HstsLayer::new();
     _ = match (property, *value == true) {
         ("IncludeSubDomains", true) => layer.include_sub_domains(),
@@ -210,43 +210,43 @@ fn set_hsts(property: &str, value: &Value) -> Outcome {
         ("MaxAge", _) => match time(value) {
             Given::Is(Some(age)) => layer.max_age(age),
             Given::Is(None) => return cannot_be("an age has an end"),
-            Given::CannotBe(why) => return Outcome::Refused(why),
+            Given::CannotBe(why) => return Setting::Refused(why),
         },
-        _ => return Outcome::NotThere,
+        _ => return Setting::NotThere,
     };
-    Outcome::Accepted
+    Setting::Accepted
 }
 
-fn set_https_redirection(property: &str, value: &Value) -> Outcome {
+fn set_https_redirection(property: &str, value: &Value) -> Setting {
     let layer = HttpsRedirectionLayer::new();
     match property {
         "HttpsPort" => match number::<u16>(value).required() {
             Given::Is(port) => outcome(layer.https_port(port)),
-            Given::CannotBe(why) => Outcome::Refused(why),
+            Given::CannotBe(why) => Setting::Refused(why),
         },
         "RedirectStatusCode" => match number::<u16>(value).required() {
             Given::Is(status) => match StatusCode::from_u16(status) {
                 Ok(status) => outcome(layer.status(status)),
                 Err(error) => cannot_be(&error.to_string()),
             },
-            Given::CannotBe(why) => Outcome::Refused(why),
+            Given::CannotBe(why) => Setting::Refused(why),
         },
-        _ => Outcome::NotThere,
+        _ => Setting::NotThere,
     }
 }
 
-fn checked(options: &TlsOptions) -> Outcome {
+fn checked(options: &TlsOptions) -> Setting {
     outcome(TlsLayer::new(options.clone(), Protocols::default()))
 }
 
-fn outcome<T>(result: Result<T, Error>) -> Outcome {
+fn outcome<T>(result: Result<T, Error>) -> Setting {
     match result {
-        Ok(_) => Outcome::Accepted,
-        Err(error) if error.is_option() => Outcome::Refused(error.to_string()),
-        Err(error) => Outcome::Lost(error.to_string()),
+        Ok(_) => Setting::Accepted,
+        Err(error) if error.is_option() => Setting::Refused(error.to_string()),
+        Err(error) => Setting::Lost(error.to_string()),
     }
 }
 
-fn cannot_be(why: &str) -> Outcome {
-    Outcome::Refused(why.to_owned())
+fn cannot_be(why: &str) -> Setting {
+    Setting::Refused(why.to_owned())
 }

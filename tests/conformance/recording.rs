@@ -1,16 +1,11 @@
-//! A recording, case by case, against a table of differences.
+//! The recordings: their files, their cases, and the octets and headers that they write down as text.
 
-use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use serde_json::{Map, Value};
 
-use crate::how;
-
-/// What differs on purpose, or is not replayed: reason, how many of the recorded cases, which.
-pub(crate) type Difference = (&'static str, usize, fn(&Case) -> bool);
-
+/// One recorded case.
 pub(crate) struct Case {
     pub(crate) id: String,
     pub(crate) input: Value,
@@ -31,49 +26,71 @@ impl Case {
     }
 }
 
-/// Replays every case of a file of the recording. A case that differs must be covered by the table, and the table's
-/// numbers must be those that were found.
-pub(crate) async fn replay_all(
-    file: &str,
-    differences: &[Difference],
-    replay: impl AsyncFn(&Case) -> Result<(), String>,
-) {
-    let other = std::env::var_os("KESTREL_REFERENCE").map(PathBuf::from);
-    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference");
-    let folder = other.as_deref().unwrap_or(&here);
-    let files = [folder.join("facts").join(file), folder.join(file)];
+/// A recording. One that is missing fails its test; other recordings than ours need not have all of them, and what they
+/// lack is skipped with a message.
+pub(crate) fn recording(file: &str) -> Option<Value> {
+    // Other recordings of facts may lie beside each other.
+    let files = [folder().join(file), folder().join(file.rsplit('/').next().unwrap_or(file))];
     let Some(text) = files.iter().find_map(|file| std::fs::read_to_string(file).ok()) else {
-        assert!(other.is_some(), "{} is missing", files[0].display());
-        return;
+        assert!(are_others(), "{} is missing", files[0].display());
+        eprintln!("skipped: {} is missing", files[0].display());
+        return None;
     };
-    let cases: Vec<Value> = serde_json::from_str(&text).unwrap();
-
-    let mut found = vec![0; differences.len()];
-    let mut wrong = String::new();
-    let mut covered = Vec::new();
-    for case in cases {
-        let id = case["id"].as_str().unwrap().to_owned();
-        let case = Case { id, input: case["input"].clone(), output: case["output"].clone() };
-        let row = differences.iter().position(|(_, _, covers)| covers(&case));
-        match (replay(&case).await, row) {
-            (Err(difference), Some(row)) => {
-                found[row] += 1;
-                covered.push((case.id, difference));
-            }
-            (Err(difference), None) => writeln!(wrong, "{} {}: {difference}", case.id, case.input).unwrap(),
-            (Ok(()), _) => {}
-        }
-    }
-    assert!(wrong.is_empty(), "{wrong}");
-    if other.is_none() {
-        let expected: Vec<_> = differences.iter().map(|(_, count, _)| *count).collect();
-        assert_eq!(found, expected, "the numbers of cases in the table");
-        how::check(file, covered.iter().map(|(id, what)| (id.as_str(), what.as_str())));
-    }
+    Some(serde_json::from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}")))
 }
 
-pub(crate) fn check(holds: bool, else_say: impl FnOnce() -> String) -> Result<(), String> {
-    if holds { Ok(()) } else { Err(else_say()) }
+/// The cases `{id, input, output}` of a recording.
+pub(crate) fn cases(file: &str) -> Vec<Case> {
+    let all = recording(file).unwrap_or_default();
+    let Value::Array(all) = all else {
+        assert!(all.is_null(), "{file} is no list");
+        return Vec::new();
+    };
+    { all }
+        .into_iter()
+        .map(|mut case| Case {
+            id: case["id"].as_str().unwrap().to_owned(),
+            input: case["input"].take(),
+            output: case["output"].take(),
+        })
+        .collect()
+}
+
+/// Whether other recordings than this checkout's are replayed: a table has not counted their cases.
+pub(crate) fn are_others() -> bool {
+    std::env::var_os(REFERENCE).is_some()
+}
+
+pub(crate) fn folder() -> PathBuf {
+    std::env::var_os(REFERENCE)
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reference")), PathBuf::from)
+}
+
+const REFERENCE: &str = "KESTREL_REFERENCE";
+
+/// The octets of recorded text, and of `{before, text, times, after}` written out.
+pub(crate) fn octets(text: &Value) -> Vec<u8> {
+    if let Some(text) = text.as_str() {
+        return latin1(text);
+    }
+    let part = |name: &str| text[name].as_str().map(latin1).unwrap_or_default();
+    let times = text["times"].as_u64().and_then(|times| usize::try_from(times).ok()).unwrap_or(1);
+    [part("before"), part("text").repeat(times), part("after")].concat()
+}
+
+/// Recorded octets are text with a character for each. What has others is text, and its octets are UTF-8.
+pub(crate) fn latin1(text: &str) -> Vec<u8> {
+    text.chars().map(|c| u8::try_from(c).ok()).collect::<Option<_>>().unwrap_or_else(|| text.as_bytes().to_vec())
+}
+
+/// Octets to Latin-1 text.
+pub(crate) fn from_latin1(octets: &[u8]) -> String {
+    octets.iter().copied().map(char::from).collect()
+}
+
+/// A number in the type that it has to have here.
+pub(crate) fn number<T: TryFrom<u64>>(value: &Value) -> Result<T, String> {
+    value.as_u64().and_then(|number| T::try_from(number).ok()).ok_or_else(|| format!("no such number: {value}"))
 }
 
 /// The strings of a list; none if it is absent.

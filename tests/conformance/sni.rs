@@ -1,10 +1,10 @@
 //! `sni.json`: which entry of a table of server names serves a client, and with what.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
+use std::fmt;
 use std::io::{Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::Router;
@@ -12,18 +12,19 @@ use kestrel_rs::tls::{ServerName, TlsVersion};
 use kestrel_rs::{Certificate, ClientCertificates, Endpoint, KestrelListener, Protocols, TlsOptions};
 use serde_json::Value;
 
-/// What differs on purpose: reason, how many of the recorded cases, which. The first row that fits
-/// counts.
+use crate::recording::{Case, cases, latin1};
+use crate::table::How::Like;
+use crate::table::{Difference, Different, Report, check, rule};
+
+#[rustfmt::skip]
 const DIFFERENCES: &[Difference] = &[
-    ("an entry that no client can ask for is an error", 21, has_an_odd_entry),
-    ("an empty name is a malformed ClientHello to rustls (decode_error)", 5, is_empty),
-    ("rustls refuses a name that no host can have, whatever the table says", 37, is_no_dns_name),
-    ("sni-malformed: a name with a dot at its end matches only `*`", 0, ends_in_a_dot),
+    rule("an empty name is a malformed ClientHello to rustls (decode_error)", 5, is_empty, Like("alert 50")),
+    rule("an entry that no client can ask for is an error", 21, has_an_odd_entry, Like("refused: *")),
+    rule("rustls refuses a name that no host can have, whatever the table says", 37, is_no_dns_name, Like("alert *")),
+    rule("sni-malformed: a name with a dot at its end matches only `*`", 0, ends_in_a_dot, Like("alert *")),
 ];
 
-type Difference = (&'static str, usize, fn(&Value) -> bool);
-
-fn has_an_odd_entry(case: &Value) -> bool {
+fn has_an_odd_entry(case: &Case) -> bool {
     let is_odd = |entry: &String| {
         let name = entry.strip_prefix("*.").unwrap_or(entry);
         entry != "*"
@@ -32,81 +33,70 @@ fn has_an_odd_entry(case: &Value) -> bool {
                 || name.split('.').any(str::is_empty)
                 || name.parse::<std::net::IpAddr>().is_ok())
     };
-    case["output"]["start_error"].is_null() && case["input"]["sni"].as_object().unwrap().keys().any(is_odd)
+    case.output["start_error"].is_null() && case.input["sni"].as_object().unwrap().keys().any(is_odd)
 }
 
-fn is_empty(case: &Value) -> bool {
-    case["input"]["server_name"] == ""
+fn is_empty(case: &Case) -> bool {
+    case.input["server_name"] == ""
 }
 
-fn is_no_dns_name(case: &Value) -> bool {
-    let name = case["input"]["server_name"].as_str();
+fn is_no_dns_name(case: &Case) -> bool {
+    let name = case.input["server_name"].as_str();
     name.is_some_and(|name| rustls_pki_types::DnsName::try_from(name).is_err())
 }
 
-fn ends_in_a_dot(case: &Value) -> bool {
-    case["input"]["server_name"].as_str().is_some_and(|name| name.ends_with('.'))
+fn ends_in_a_dot(case: &Case) -> bool {
+    case.input["server_name"].as_str().is_some_and(|name| name.ends_with('.'))
 }
 
 /// How a handshake went.
 #[derive(Debug, Default, PartialEq)]
-struct Outcome {
+struct Handshake {
     alert: Option<u8>,
     certificate: Option<String>,
     alpn: Option<String>,
     asks_client_certificate: bool,
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_table_of_names_serves_as_kestrels_does() {
-    let other = std::env::var_os("KESTREL_REFERENCE").map(PathBuf::from);
-    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference");
-    let folder = other.as_deref().unwrap_or(&here);
-    let files = ["facts/sni.json", "sni.json"].map(|file| folder.join(file));
-    let Some(text) = files.iter().find_map(|file| std::fs::read_to_string(file).ok()) else {
-        assert!(other.is_some(), "{} is missing", files[0].display());
-        return;
-    };
-    let cases: Vec<Value> = serde_json::from_str(&text).unwrap();
-
-    let mut certificates = Certificates::new();
-    let mut servers: HashMap<String, Result<SocketAddr, String>> = HashMap::new();
-    let mut found = vec![0; DIFFERENCES.len()];
-    let mut wrong = String::new();
-    let (mut agree, all) = (0, cases.len());
-    for case in &cases {
-        let setup = format!("{} {}", case["input"]["sni"], case["input"]["endpoint"]);
-        if !servers.contains_key(&setup) {
-            let server = start(&case["input"], &mut certificates).await;
-            servers.insert(setup.clone(), server);
+impl fmt::Display for Handshake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(alert) = self.alert {
+            return write!(f, "alert {alert}");
         }
-        let result = match &servers[&setup] {
-            Err(_) if !case["output"]["start_error"].is_null() => Ok(()),
-            Err(error) => Err(format!("does not start: {error}")),
-            Ok(_) if !case["output"]["start_error"].is_null() => Err("starts".to_owned()),
-            Ok(address) => {
-                let (address, hello) = (*address, client_hello(&case["input"]));
-                let ours = tokio::task::spawn_blocking(move || shake_hands(address, &hello)).await.unwrap();
-                let theirs = recorded(&case["output"]);
-                if ours == theirs { Ok(()) } else { Err(format!("{ours:?}, should be {theirs:?}")) }
-            }
-        };
-        match (result, DIFFERENCES.iter().position(|(_, _, covers)| covers(case))) {
-            (Ok(()), _) => agree += 1,
-            (Err(_), Some(row)) => found[row] += 1,
-            (Err(difference), None) => writeln!(wrong, "{}: {difference}", case["id"]).unwrap(),
-        }
-    }
-    println!("{agree} of {all} agree");
-    assert!(wrong.is_empty(), "{wrong}");
-    if other.is_none() {
-        let expected: Vec<_> = DIFFERENCES.iter().map(|(_, count, _)| *count).collect();
-        assert_eq!(found, expected, "the numbers of cases in the table");
+        write!(f, "{:?} {:?}", self.certificate, self.alpn)?;
+        f.write_str(if self.asks_client_certificate { ", asks for a certificate" } else { "" })
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_of_names_serves_as_kestrels_does() {
+    let mut certificates = Certificates::new();
+    let mut servers: HashMap<String, Result<SocketAddr, kestrel_rs::Error>> = HashMap::new();
+    let mut report = Report::new("facts/sni.json", DIFFERENCES);
+    for case in cases("facts/sni.json") {
+        let setup = format!("{} {}", case.input["sni"], case.input["endpoint"]);
+        if !servers.contains_key(&setup) {
+            let server = start(&case.input, &mut certificates).await;
+            servers.insert(setup.clone(), server);
+        }
+        let starts = case.output["start_error"].is_null();
+        let outcome = match &servers[&setup] {
+            Err(error) => check(!starts, || format!("refused: {error}")),
+            Ok(_) if !starts => check(false, || "starts"),
+            Ok(address) => {
+                let (address, hello) = (*address, client_hello(&case.input));
+                let ours = tokio::task::spawn_blocking(move || shake_hands(address, &hello)).await.unwrap();
+                let theirs = recorded(&case.output);
+                if ours == theirs { Ok(()) } else { Err(Different::new(format!("recorded {theirs}"), ours.to_string())) }
+            }
+        };
+        report.note(&case, outcome);
+    }
+    report.finish();
+}
+
 /// Starts a server that is set up as the case says.
-async fn start(input: &Value, certificates: &mut Certificates) -> Result<SocketAddr, String> {
+async fn start(input: &Value, certificates: &mut Certificates) -> Result<SocketAddr, kestrel_rs::Error> {
     let endpoint = &input["endpoint"];
     let mut options = match endpoint["certificate"].as_str() {
         Some("certificate") => TlsOptions::new(certificates.named("endpoint")),
@@ -144,7 +134,7 @@ async fn start(input: &Value, certificates: &mut Certificates) -> Result<SocketA
     }
     options = options.client_trust(kestrel_rs::tls::ClientTrust::danger_accept_any());
     let endpoint = Endpoint::ip(([127, 0, 0, 1], 0)).tls(options);
-    let listener = KestrelListener::builder().endpoint(endpoint).bind().await.map_err(|e| e.to_string())?;
+    let listener = KestrelListener::builder().endpoint(endpoint).bind().await?;
     let address = listener.local_addrs()[0].socket_addr().unwrap();
     tokio::spawn(async move { kestrel_rs::serve(Router::new()).listener(listener).await });
     Ok(address)
@@ -179,14 +169,14 @@ fn client_certificates(value: &Value) -> Option<ClientCertificates> {
     }
 }
 
-fn recorded(output: &Value) -> Outcome {
+fn recorded(output: &Value) -> Handshake {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let alert = output["failed"].as_str().map(|failed| match failed.strip_prefix("alert ") {
         Some(number) => number.parse().unwrap(),
         // Kestrel closes without a word; what it means is that it does not know the name.
         None => 112,
     });
-    Outcome {
+    Handshake {
         alert,
         certificate: text(&output["certificate"]),
         alpn: text(&output["alpn"]),
@@ -202,7 +192,7 @@ fn client_hello(input: &Value) -> Vec<u8> {
         extensions.extend(sized(body));
     };
     if let Some(name) = input["server_name"].as_str() {
-        let name: Vec<u8> = name.chars().map(|char| u8::try_from(u32::from(char)).unwrap()).collect();
+        let name = latin1(name);
         extension(0, &sized(&[&[0][..], &sized(&name)].concat()));
     }
     extension(11, &[1, 0]);
@@ -229,11 +219,11 @@ fn sized(octets: &[u8]) -> Vec<u8> {
     [&u16::try_from(octets.len()).unwrap().to_be_bytes()[..], octets].concat()
 }
 
-fn shake_hands(address: SocketAddr, hello: &[u8]) -> Outcome {
+fn shake_hands(address: SocketAddr, hello: &[u8]) -> Handshake {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     stream.write_all(hello).unwrap();
-    let mut outcome = Outcome::default();
+    let mut outcome = Handshake::default();
     let mut messages = Vec::new();
     loop {
         let mut head = [0; 5];

@@ -1,52 +1,39 @@
 //! The handshakes of `tls/probes.json`, against the reference endpoints (`examples/reference_tls`)
 //! by the recordings' own program.
 
+use std::collections::BTreeMap;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::time::Instant;
 
-/// What differs, and why. A probe that agrees after all stays in the table without harm to the
-/// test; one that differs and is not in it fails the test.
-const DIFFERENCES: &[(&str, &[&str])] = &[
-    (
-        "plain HTTP on a TLS port is answered in words",
-        &[
-            "garbage.http",
-            "garbage.http10",
-            "garbage.h2-preface",
-            "garbage.http-then-tls",
-            "garbage.server-lives",
-            "middleware.counts",
-            "middleware.hello-hook-http",
-        ],
-    ),
-    (
-        "the hook sees all records of the hello, not the first only",
-        &["middleware.hello-bytes-large", "middleware.hello-bytes-records"],
-    ),
-    ("`http/1.0` is agreed on by ALPN", &["alpn.http10-only"]),
-    (
-        "misdirected: the host has other rules for client certificates than the name asked for",
-        &["sni.override-require-good", "sni.override-none", "sni.callback-client"],
-    ),
-    ("the selector gets the name in lower case", &["sni.selector-upper-case"]),
-    (
-        "no renegotiation: it is refused with an alert, and the connection goes on",
-        &["after.renegotiation", "after.renegotiation-http1-endpoint"],
-    ),
-    (
-        "HTTP/2 is hyper's as yet: GOAWAY, idle time and :scheme",
-        &[
-            "alpn.http1-text-on-h2",
-            "close.h2-client-close-notify",
-            "http.h2-scheme-http",
-            "timeout.idle-h2",
-            "timeout.idle-h2-no-preface",
-        ],
-    ),
+use crate::recording::{self, Case, recording};
+use crate::table::How::Like;
+use crate::table::{Difference, Different, Report, row};
+
+#[rustfmt::skip]
+const DIFFERENCES: &[Difference] = &[
+    row("garbage.http", 1, "plain HTTP on a TLS port is answered in words", Like("served none 400 fin *")),
+    row("garbage.http10", 1, "plain HTTP on a TLS port is answered in words", Like("served none 400 fin *")),
+    row("garbage.h2-preface", 1, "plain HTTP on a TLS port is answered in words", Like("served none 400 fin *")),
+    row("garbage.http-then-tls", 1, "plain HTTP on a TLS port is answered in words", Like("served none 400 fin *")),
+    row("garbage.server-lives", 1, "plain HTTP on a TLS port is answered in words", Like("open none open | open none open | open none open | served ok v1.3 localhost 200 open")),
+    row("middleware.counts", 1, "plain HTTP on a TLS port is answered in words", Like("served ok v1.3 localhost warning close_notify 200'ok' fin * | served none 400 fin * | closed none fin * | closed failed v1.3 fatal no_application_protocol fin * | *")),
+    row("middleware.hello-hook-http", 1, "plain HTTP on a TLS port is answered in words", Like("served none 400 fin *")),
+    row("middleware.hello-bytes-large", 1, "the hook sees all records of the hello, not the first only", Like("served ok v1.3 http/1.1 localhost 200'<hello>' open")),
+    row("middleware.hello-bytes-records", 1, "the hook sees all records of the hello, not the first only", Like("served ok v1.3 localhost 200'<hello>' open")),
+    row("alpn.http10-only", 1, "`http/1.0` is agreed on by ALPN", Like("served ok v1.3 http/1.0 localhost 200 open")),
+    row("sni.override-require-good", 1, "misdirected", Like("served ok v1.3 localhost asked 421 open")),
+    row("sni.override-none", 1, "misdirected", Like("served ok v1.3 localhost 421 open")),
+    row("sni.callback-client", 1, "misdirected", Like("served ok v1.3 localhost asked 421 open")),
+    row("sni.selector-upper-case", 1, "the selector gets the name in lower case", Like("served ok v1.3 no-san.test.local 200*")),
+    row("after.renegotiation", 1, "no renegotiation: it is refused with an alert, and the connection goes on", Like("served ok v1.2 localhost 200 open")),
+    row("after.renegotiation-http1-endpoint", 1, "no renegotiation: it is refused with an alert, and the connection goes on", Like("open ok v1.2 localhost open")),
+    row("close.h2-client-close-notify", 1, "who says close_notify is answered with it, and needs no GOAWAY", Like("served ok v1.3 h2 localhost warning close_notify 1=200 fin *")),
+    row("timeout.idle-h2", 1, "an idle connection of HTTP/2 is told twice to go, and has 5 s to hear it", Like("served ok v1.3 h2 localhost 1=200 GOAWAY(2147483647,NO_ERROR) fin *")),
 ];
 
 #[tokio::test]
@@ -55,8 +42,8 @@ async fn handshakes_go_as_they_do_with_kestrel() {
         eprintln!("skipped: there is no python3");
         return;
     }
-    let reference = std::env::var_os("KESTREL_REFERENCE")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference"), PathBuf::from);
+    let Some(recorded) = recording("tls/recorded.json") else { return };
+    let reference = recording::folder();
     let folder = reference.join("tls");
     let Some(program) = example() else {
         eprintln!("skipped: the example reference_tls is not built");
@@ -97,18 +84,24 @@ async fn handshakes_go_as_they_do_with_kestrel() {
     let compared = probe().arg("--compare").arg(folder.join("recorded.json")).arg(&result).output().unwrap();
     let _ = std::fs::remove_file(&result);
     let compared = String::from_utf8_lossy(&compared.stdout);
-    let explained = |id: &str| DIFFERENCES.iter().any(|(_, ids)| ids.contains(&id));
-    let wrong: Vec<_> = compared
-        .lines()
-        .filter(|line| {
-            let id = line.strip_prefix("DIFF ").and_then(|line| line.split(':').next());
-            id.is_some_and(|id| !explained(id))
-        })
-        .collect();
     let summary = compared.lines().last().unwrap_or_default();
     assert!(summary.contains("probes agree"), "{compared}");
-    println!("{summary}");
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    eprintln!("{summary}");
+    let mut differ: BTreeMap<&str, (&str, &str)> = compared.lines().filter_map(difference).collect();
+    let mut report = Report::new("tls/recorded.json", DIFFERENCES);
+    for id in recorded.as_object().into_iter().flatten().map(|(id, _)| id) {
+        let case = Case { id: id.clone(), input: Value::Null, output: recorded[id].clone() };
+        let differs = differ.remove(&**id);
+        report.note(&case, differs.map_or(Ok(()), |(golden, here)| Err(Different::new(golden, here))));
+    }
+    assert!(differ.is_empty(), "of probes that nobody recorded: {differ:?}");
+    report.finish();
+}
+
+/// `DIFF id: golden .. || here ..`
+fn difference(line: &str) -> Option<(&str, (&str, &str))> {
+    let (id, what) = line.strip_prefix("DIFF ")?.split_once(": ")?;
+    Some((id, what.split_once(" || here ")?))
 }
 
 /// The example, which cargo builds along with the tests.

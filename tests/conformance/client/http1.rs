@@ -9,7 +9,7 @@ use super::wire::Wire;
 use super::{Client, body, headers};
 use crate::handler::PATIENCE;
 use crate::http::{answers_and_rest, find};
-use crate::support::latin1;
+use crate::recording::latin1;
 
 pub(super) struct Http1 {
     wire: Wire,

@@ -14,8 +14,11 @@ use tokio::io::AsyncWriteExt;
 
 use super::wire::Wire;
 use super::{AT_ONCE, Client, body, headers};
+use crate::frames::{
+    DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, RST_STREAM, code, frame, literal, number,
+};
 use crate::handler::PATIENCE;
-use crate::support::{from_latin1, latin1};
+use crate::recording::{from_latin1, latin1};
 
 pub(super) struct Http2 {
     wire: Wire,
@@ -60,7 +63,7 @@ impl Http2 {
         let end_stream = step["end_stream"] == true;
         if self.streams.contains_key(&stream) {
             let flags = END_HEADERS | if end_stream { END_STREAM } else { 0 };
-            let block: Vec<u8> = fields(step).flat_map(|(name, value)| literal(name, value)).collect();
+            let block: Vec<u8> = fields(step).flat_map(|(name, value)| literal(name, &latin1(value))).collect();
             self.write(HEADERS, flags, step, &block).await;
             return Ok(());
         }
@@ -87,11 +90,8 @@ impl Http2 {
     /// Writes a frame between those of h2.
     async fn write(&mut self, kind: u8, flags: u8, step: &Value, payload: &[u8]) {
         tokio::time::sleep(AT_ONCE).await; // h2 has written what it has
-        let length = u32::try_from(payload.len()).expect("a small frame").to_be_bytes();
         let stream = step["stream"].as_u64().and_then(|stream| u32::try_from(stream).ok());
-        let mut frame = vec![length[1], length[2], length[3], kind, flags];
-        frame.extend_from_slice(&stream.expect("a stream").to_be_bytes());
-        frame.extend_from_slice(payload);
+        let frame = frame(kind, flags, stream.expect("a stream"), payload, None);
         _ = self.wire.write_all(&frame).await;
     }
 
@@ -221,74 +221,17 @@ fn request(step: &Value) -> Result<Request<()>, String> {
     Ok(request)
 }
 
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const GOAWAY: u8 = 7;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
-
-struct Frame {
-    kind: u8,
-    flags: u8,
-    stream: u32,
-    payload: Vec<u8>,
-}
-
-/// The whole frames of what has come (RFC 9113 section 4.1).
+/// The whole frames of what has come.
 fn frames(mut received: &[u8]) -> Vec<Frame> {
     let mut frames = Vec::new();
-    while let Some((head, rest)) = received.split_first_chunk::<9>() {
-        let length = number(&[0, head[0], head[1], head[2]]) as usize;
-        if rest.len() < length {
-            break;
-        }
-        let (payload, rest) = rest.split_at(length);
-        frames.push(Frame {
-            kind: head[3],
-            flags: head[4],
-            stream: number(&head[5..]),
-            payload: payload.to_vec(),
-        });
-        received = rest;
+    while let Some((frame, length)) = Frame::read(received) {
+        frames.push(frame);
+        received = &received[length..];
     }
     frames
-}
-
-fn number(octets: &[u8]) -> u32 {
-    octets.first_chunk().map_or(0, |octets| u32::from_be_bytes(*octets))
-}
-
-/// The name of an error code, as it was recorded.
-fn code(octets: &[u8]) -> String {
-    let code = number(octets);
-    let name = format!("{:?}", h2::Reason::from(code));
-    if name.starts_with("Reason") { format!("{code:#x}") } else { name }
 }
 
 fn rst(step: &Value) -> [u8; 4] {
     let code = step["code"].as_u64().and_then(|code| u32::try_from(code).ok());
     code.unwrap_or_default().to_be_bytes()
-}
-
-/// A field as a literal without indexing (RFC 7541 section 6.2.2).
-fn literal(name: &str, value: &str) -> Vec<u8> {
-    let mut field = vec![0];
-    for text in [name, value] {
-        let octets = latin1(text);
-        // The length in a prefix of seven bits, and then in groups of seven (section 5.1).
-        match octets.len().checked_sub(127) {
-            None => field.push(u8::try_from(octets.len()).expect("seven bits")),
-            Some(mut rest) => {
-                field.push(127);
-                while rest > 127 {
-                    field.push(u8::try_from(rest % 128).expect("seven bits") | 128);
-                    rest /= 128;
-                }
-                field.push(u8::try_from(rest).expect("seven bits"));
-            }
-        }
-        field.extend(octets);
-    }
-    field
 }

@@ -110,6 +110,6 @@ fn body(octets: &[u8]) -> Value {
     if octets.len() > LONG {
         format!("{} bytes", octets.len()).into()
     } else {
-        crate::support::from_latin1(octets).into()
+        crate::recording::from_latin1(octets).into()
     }
 }
