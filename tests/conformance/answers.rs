@@ -154,26 +154,32 @@ fn is_tunnelled(case: &Case, here: &Value) -> bool {
         || is_line(here, "2") && is_headed && here["answers"][0]["body"] == "" && here["goes_on"] == false
 }
 
-/// The codings that the handler has named, and the framing that the server has chosen.
 fn names_codings(case: &Case, here: &Value) -> bool {
+    let is_http10 = case.input["request"].as_str().is_some_and(|request| request.contains(" HTTP/1.0\r\n"))
+        || case.input["version"] == "HTTP/1.0";
+    let (framing, length) = (header(here, "transfer-encoding"), header(here, "content-length"));
+    is_framing_of(case, framing, !is_http10)
+        && (framing.is_null() || length.is_null())
+        && here["answers"][0]["complete"] == true
+        && here["rest"] == ""
+}
+
+/// The codings that the handler has named, and the framing that the server has chosen.
+pub(crate) fn is_framing_of(case: &Case, framing: &Value, is_http11: bool) -> bool {
     let is_coding = |name: &str| {
         let name = name.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         !matches!(&*name, "" | "chunked" | "identity")
     };
     let named = values_of(case, "transfer-encoding").flat_map(|value| value.split(',')).map(str::trim);
     let mut codings: Vec<&str> = named.filter(|name| is_coding(name)).collect();
-    let is_http10 = case.input["request"].as_str().is_some_and(|request| request.contains(" HTTP/1.0\r\n"))
-        || case.input["version"] == "HTTP/1.0";
-    let framing = header(here, "transfer-encoding");
-    let is_framed = if is_http10 {
-        framing.is_null()
-    } else if codings.is_empty() {
-        framing.is_null() || *framing == json!(["chunked"])
-    } else {
-        codings.push("chunked");
-        *framing == json!([codings.join(", ")]) && header(here, "content-length").is_null()
-    };
-    is_framed && here["answers"][0]["complete"] == true && here["rest"] == ""
+    if !is_http11 {
+        return framing.is_null();
+    }
+    if codings.is_empty() {
+        return framing.is_null() || *framing == json!(["chunked"]);
+    }
+    codings.push("chunked");
+    *framing == json!([codings.join(", ")])
 }
 
 fn announces(case: &Case, here: &Value) -> bool {
@@ -196,7 +202,9 @@ fn has_length_0(case: &Case, here: &Value) -> bool {
 
 fn has_no_length(case: &Case, here: &Value) -> bool {
     is_recorded_but(case, here, |answer| {
-        _ = answer["answers"][0]["headers"].as_object_mut().and_then(|headers| headers.remove("content-length"));
+        _ = answer["answers"][0]["headers"]
+            .as_object_mut()
+            .and_then(|headers| headers.remove("content-length"));
     })
 }
 
@@ -226,7 +234,7 @@ fn values_of<'a>(case: &'a Case, header: &'static str) -> impl Iterator<Item = &
 }
 
 /// The status that the handler sets, 200 by default.
-fn status(case: &Case) -> i64 {
+pub(crate) fn status(case: &Case) -> i64 {
     steps(case)
         .filter(|step| is_step(step, &["status"]))
         .last()

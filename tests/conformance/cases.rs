@@ -1,6 +1,6 @@
 //! What recorded cases have in common, for the tables of differences.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::recording::Case;
 
@@ -71,3 +71,74 @@ pub(crate) fn trailer_frames(case: &Case) -> impl Iterator<Item = &Value> {
         .map(|step| &step["headers"])
         .filter(|headers| headers.is_object() && headers["fields"][0][0] != ":method")
 }
+
+/// The first answer that a client got, or was recorded to get.
+pub(crate) fn answer(exchange: &Value) -> &Value {
+    let connection = &exchange["connection"];
+    let first = &connection["responses"][0];
+    if first.is_null() { &connection["streams"]["1"] } else { first }
+}
+
+/// Whole, with this status, and without a body.
+pub(crate) fn is_bare(here: &Value, status: u64) -> bool {
+    let answer = answer(here);
+    let is_whole = answer["complete"] == true || answer["end_stream"] == true;
+    answer["status"] == status && is_whole && answer["body"] == "" && here["connection"]["rest"].is_null()
+}
+
+pub(crate) fn is_500(_: &Case, here: &Value) -> bool {
+    is_bare(here, 500)
+}
+
+/// Refused before a handler was asked.
+pub(crate) fn is_refused(_: &Case, here: &Value) -> bool {
+    here["requests"] == json!([]) && is_bare(here, 400) && here["connection"]["end"] == "closed"
+}
+
+/// What each step of these names gave.
+pub(crate) fn given<'a>(here: &'a Value, names: &'a [&str]) -> impl Iterator<Item = &'a Value> {
+    let steps = list(&here["requests"]).flat_map(list);
+    let is_one =
+        |step: &&Value| step[0][0].as_str().is_some_and(|name| names.contains(&name.trim_end_matches('!')));
+    steps.filter(is_one).map(|step| &step[1])
+}
+
+/// A step failed with this status.
+pub(crate) fn fails_with(here: &Value, status: u64) -> bool {
+    list(&here["requests"]).flat_map(list).any(|step| step[1]["status"] == status)
+}
+
+/// The body is refused, and the handler answers with 400 or with its own.
+pub(crate) fn refuses_body(_: &Case, here: &Value) -> bool {
+    fails_with(here, 400) && (is_bare(here, 400) || answer(here)["status"] == 200)
+}
+
+/// A read behind a failure gives what is left, or nothing.
+pub(crate) fn reads_on(_: &Case, here: &Value) -> bool {
+    let mut reads = given(here, READS).skip_while(|given| given["fails"].is_null()).skip(1).peekable();
+    reads.peek().is_some() && reads.all(|given| !given["value"].is_null())
+}
+
+/// What was put into the answer before a failure is lost, and the client gets the failure's answer alone.
+pub(crate) fn is_as_if_unflushed(case: &Case, here: &Value) -> bool {
+    answer(&case.output)["status"].as_u64().is_some_and(|status| is_bare(here, status))
+}
+
+pub(crate) fn is_open(here: &Value) -> bool {
+    here["connection"]["end"] == "open"
+}
+
+/// One stream is reset, and the connection goes on.
+pub(crate) fn is_reset_alone(here: &Value) -> bool {
+    answer(here)["rst"] == "PROTOCOL_ERROR" && is_open(here)
+}
+
+pub(crate) fn ends_with_fin(here: &Value) -> bool {
+    here["connection"]["how"] == "fin"
+}
+
+pub(crate) fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+pub(crate) const READS: &[&str] = &["read", "read-all", "read-some", "read-zero", "pipe-read"];

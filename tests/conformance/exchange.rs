@@ -34,7 +34,8 @@ pub(crate) async fn replay(case: &Case) -> Outcome {
     let what = compare_requests(&case.output["requests"], &results)
         .and_then(|()| compare_connections(&case.output["connection"], &seen));
     what.map_err(|what| {
-        let requests: Vec<Vec<Value>> = results.iter().map(|steps| steps.iter().map(shown).collect()).collect();
+        let requests: Vec<Vec<Value>> =
+            results.iter().map(|steps| steps.iter().map(shown).collect()).collect();
         Different::new(what, json!({ "requests": requests, "connection": seen }))
     })
 }
@@ -170,7 +171,7 @@ fn compare_steps(recorded: &Value, ours: &Results) -> Result<(), String> {
 
 /// Whether two values are the same: numbers as numbers, the names of fields without case, and a long
 /// text by its length.
-fn same(ours: &Value, recorded: &Value) -> bool {
+pub(crate) fn same(ours: &Value, recorded: &Value) -> bool {
     match (ours, recorded) {
         (Value::Object(ours), Value::Object(recorded)) => {
             let of = |name: &str| ours.iter().find(|(ours, _)| ours.eq_ignore_ascii_case(name));

@@ -262,7 +262,8 @@ impl Server {
         match seen {
             Some(seen) if status == 200 => {
                 let here = seen.shown(exchange.values);
-                let wrong = if *recorded == 200 { seen.judge(case, &here) } else { Some("status".to_owned()) };
+                let wrong =
+                    if *recorded == 200 { seen.judge(case, &here) } else { Some("status".to_owned()) };
                 match wrong {
                     Some(what) => Err(Different::new(format!("{what}, recorded {}", case.output), here)),
                     None => Ok(()),

@@ -16,7 +16,6 @@ use crate::recording::{Case, add_headers, described, number, strings};
 use crate::table::How::{Like, Such, Unsaid};
 use crate::table::{Difference, Different, Outcome, check, replay_all, rule};
 
-
 #[rustfmt::skip]
 const DIFFERENCES: &[Difference] = &[
     rule("the variable that turns it on belongs to configuration", 11, |case| case.is_in("environment"), Unsaid),
@@ -159,15 +158,11 @@ fn layer(options: &Value) -> Result<ForwardedHeadersLayer, Different> {
     for (name, value) in options.iter().filter(|(name, value)| !has_no_effect(name, value)) {
         layer = match name.as_str() {
             "forward_limit" if value.is_null() => layer.forward_limit(None),
-            "forward_limit" => {
-                layer.forward_limit(number::<usize>(value)?)
-            }
+            "forward_limit" => layer.forward_limit(number::<usize>(value)?),
             "known_proxies" => layer.known_proxies(parsed::<IpAddr>(value)?),
             "known_networks" | "legacy_known_networks" => layer.known_networks(parsed::<IpNetwork>(value)?),
             "require_header_symmetry" => layer.require_header_symmetry(),
-            "allowed_hosts" => {
-                layer.allowed_hosts(AllowedHosts::new(strings(value))?)
-            }
+            "allowed_hosts" => layer.allowed_hosts(AllowedHosts::new(strings(value))?),
             "names" => names(layer, value)?,
             name => return Err(format!("there is no option {name}").into()),
         };

@@ -83,9 +83,9 @@ fn layer(options: &Value) -> Result<HstsLayer, Different> {
             "preload" if *value == true => layer.preload(),
             "include_sub_domains" | "preload" => layer,
             "excluded_hosts" => layer.excluded_hosts(strings(value))?,
-            "add_excluded_hosts" => strings(value)
-                .iter()
-                .try_fold(layer, |layer, host| layer.exclude_host(host))?,
+            "add_excluded_hosts" => {
+                strings(value).iter().try_fold(layer, |layer, host| layer.exclude_host(host))?
+            }
             name => return Err(format!("there is no option {name}").into()),
         };
     }

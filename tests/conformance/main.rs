@@ -36,8 +36,8 @@ mod differences;
 #[cfg(feature = "test-util")]
 mod exchange;
 mod facts;
-mod frames;
 mod forwarded_headers;
+mod frames;
 #[cfg(feature = "test-util")]
 mod handler;
 mod host_filtering;

@@ -80,7 +80,10 @@ pub(crate) fn octets(text: &Value) -> Vec<u8> {
 
 /// Recorded octets are text with a character for each. What has others is text, and its octets are UTF-8.
 pub(crate) fn latin1(text: &str) -> Vec<u8> {
-    text.chars().map(|c| u8::try_from(c).ok()).collect::<Option<_>>().unwrap_or_else(|| text.as_bytes().to_vec())
+    text.chars()
+        .map(|c| u8::try_from(c).ok())
+        .collect::<Option<_>>()
+        .unwrap_or_else(|| text.as_bytes().to_vec())
 }
 
 /// Octets to Latin-1 text.
@@ -90,7 +93,10 @@ pub(crate) fn from_latin1(octets: &[u8]) -> String {
 
 /// A number in the type that it has to have here.
 pub(crate) fn number<T: TryFrom<u64>>(value: &Value) -> Result<T, String> {
-    value.as_u64().and_then(|number| T::try_from(number).ok()).ok_or_else(|| format!("no such number: {value}"))
+    value
+        .as_u64()
+        .and_then(|number| T::try_from(number).ok())
+        .ok_or_else(|| format!("no such number: {value}"))
 }
 
 /// The strings of a list; none if it is absent.

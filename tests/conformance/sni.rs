@@ -87,7 +87,11 @@ async fn a_table_of_names_serves_as_kestrels_does() {
                 let (address, hello) = (*address, client_hello(&case.input));
                 let ours = tokio::task::spawn_blocking(move || shake_hands(address, &hello)).await.unwrap();
                 let theirs = recorded(&case.output);
-                if ours == theirs { Ok(()) } else { Err(Different::new(format!("recorded {theirs}"), ours.to_string())) }
+                if ours == theirs {
+                    Ok(())
+                } else {
+                    Err(Different::new(format!("recorded {theirs}"), ours.to_string()))
+                }
             }
         };
         report.note(&case, outcome);

@@ -137,7 +137,14 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn new(file: &'static str, table: &'static [Difference]) -> Self {
-        Self { file, table, agree: 0, covered: vec![0; table.len()], wrong: Vec::new(), counted: !are_others() }
+        Self {
+            file,
+            table,
+            agree: 0,
+            covered: vec![0; table.len()],
+            wrong: Vec::new(),
+            counted: !are_others(),
+        }
     }
 
     /// What is judged is not kestrel-rs as this checkout has it: the numbers of the table are not its numbers.

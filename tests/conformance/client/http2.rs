@@ -63,7 +63,8 @@ impl Http2 {
         let end_stream = step["end_stream"] == true;
         if self.streams.contains_key(&stream) {
             let flags = END_HEADERS | if end_stream { END_STREAM } else { 0 };
-            let block: Vec<u8> = fields(step).flat_map(|(name, value)| literal(name, &latin1(value))).collect();
+            let block: Vec<u8> =
+                fields(step).flat_map(|(name, value)| literal(name, &latin1(value))).collect();
             self.write(HEADERS, flags, step, &block).await;
             return Ok(());
         }

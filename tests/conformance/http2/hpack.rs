@@ -110,7 +110,9 @@ fn huffman(octets: &[u8]) -> Result<Vec<u8>, &'static str> {
         let place = (code - first) as usize;
         if place < count {
             let symbol = symbols.nth(place).map(|(symbol, _): (u16, _)| symbol);
-            text.push(symbol.and_then(|symbol| u8::try_from(symbol).ok()).ok_or("the end of a string in it")?);
+            text.push(
+                symbol.and_then(|symbol| u8::try_from(symbol).ok()).ok_or("the end of a string in it")?,
+            );
             (code, length, first) = (0, 0, 0);
         } else {
             first += u32::try_from(count).expect("257 at most");

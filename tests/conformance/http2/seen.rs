@@ -152,7 +152,9 @@ impl Seen {
     }
 
     fn end_block(&mut self, frame: &Frame) -> Result<(), String> {
-        let Some((_, block, end_stream)) = self.block.take_if(|_| frame.has(END_HEADERS)) else { return Ok(()) };
+        let Some((_, block, end_stream)) = self.block.take_if(|_| frame.has(END_HEADERS)) else {
+            return Ok(());
+        };
         let fields = self.hpack.decode(&block)?;
         let stream = self.stream(frame);
         let mut status = None;
@@ -240,7 +242,8 @@ pub(super) fn digest(seen: &Value, recorded: &Value) -> Value {
         digest["goaway"] = json!(codes);
     }
     if !loose.contains(&"streams") {
-        let races = |id: u32| loose.iter().any(|ids| ids_of(ids).is_some_and(|mut ids| ids.any(|one| one == id)));
+        let races =
+            |id: u32| loose.iter().any(|ids| ids_of(ids).is_some_and(|mut ids| ids.any(|one| one == id)));
         let mut streams = Map::new();
         for (ids, stream) in seen["streams"].as_object().into_iter().flatten() {
             for id in ids_of(ids).expect("a number, or a range").filter(|id| !races(*id)) {
