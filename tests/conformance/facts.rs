@@ -16,6 +16,7 @@ use http_body_util::BodyExt;
 use kestrel_rs::Limits;
 use kestrel_rs::connection::BoxIo;
 use kestrel_rs::limits::HeaderValues;
+use kestrel_rs::test::TestServer;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -143,10 +144,7 @@ async fn replay(
     group: &str,
     exchange: impl Fn(&Case) -> Option<Exchange>,
 ) {
-    let Some(servers) = Servers::start() else {
-        eprintln!("skipped: {file}: no server to replay it against");
-        return;
-    };
+    let servers = Servers::start();
     let is_another = servers.ordinary.seen.is_none();
     let mut report = Report::new(file, table);
     if is_another {
@@ -178,12 +176,12 @@ struct Servers {
 }
 
 impl Servers {
-    fn start() -> Option<Self> {
-        Some(Self {
-            ordinary: Server::start(Limits::default())?,
-            octets: Server::start(Limits::default().header_values(HeaderValues::Octets))?,
-            host_override: Server::start(Limits::default().allow_host_header_override())?,
-        })
+    fn start() -> Self {
+        Self {
+            ordinary: Server::start(Limits::default()),
+            octets: Server::start(Limits::default().header_values(HeaderValues::Octets)),
+            host_override: Server::start(Limits::default().allow_host_header_override()),
+        }
     }
 
     fn serving(&self, exchange: &Exchange) -> &Server {
@@ -217,33 +215,26 @@ struct Seen {
 }
 
 impl Server {
-    fn start(limits: Limits) -> Option<Self> {
+    fn start(limits: Limits) -> Self {
         if let Ok(target) = std::env::var("KESTREL_FACTS_TARGET") {
             let address: SocketAddr = target.parse().expect("KESTREL_FACTS_TARGET is an address and a port");
             let connect = move || -> Connecting {
                 Box::pin(async move { BoxIo::new(TcpStream::connect(address).await.expect("it listens")) })
             };
-            return Some(Self { connect: Box::new(connect), seen: None });
+            return Self { connect: Box::new(connect), seen: None };
         }
         Self::in_memory(limits)
     }
 
-    #[cfg(not(feature = "test-util"))]
-    fn in_memory(_: Limits) -> Option<Self> {
-        None
-    }
-
-    #[cfg(feature = "test-util")]
-    #[expect(clippy::unnecessary_wraps, reason = "without the feature there is none")]
-    fn in_memory(limits: Limits) -> Option<Self> {
+    fn in_memory(limits: Limits) -> Self {
         let seen = LastSeen::default();
         let app: Router = Router::new().fallback(note).with_state(Arc::clone(&seen));
-        let server = Arc::new(kestrel_rs::test::TestServer::builder(app).limits(limits).start());
+        let server = Arc::new(TestServer::builder(app).limits(limits).start());
         let connect = move || -> Connecting {
             let server = Arc::clone(&server);
             Box::pin(async move { BoxIo::new(server.connect().await.expect("a server in memory listens")) })
         };
-        Some(Self { connect: Box::new(connect), seen: Some(seen) })
+        Self { connect: Box::new(connect), seen: Some(seen) }
     }
 
     async fn judge(&self, case: &Case, exchange: &Exchange) -> Outcome {

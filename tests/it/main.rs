@@ -29,6 +29,7 @@ mod failed_bodies;
 mod features;
 #[cfg(feature = "test-util")]
 mod forwarded;
+#[cfg(feature = "test-util")]
 mod frames;
 #[cfg(feature = "test-util")]
 mod grpc;

@@ -147,14 +147,15 @@ impl<'a> Client<'a> {
                 Ok(_) => self.take(before),
                 Err(_) => self.seen.end = Some("reset"),
             },
-            written = self.writer.write(&self.out), if !self.out.is_empty() => match written {
-                Ok(written) => _ = self.out.drain(..written),
-                // The server has closed; what it sent before is still to be read.
-                Err(_) => {
+            written = self.writer.write(&self.out), if !self.out.is_empty() => {
+                if let Ok(written) = written {
+                    self.out.drain(..written);
+                } else {
+                    // The server has closed; what it sent before is still to be read.
                     self.out.clear();
                     self.is_broken = true;
                 }
-            },
+            }
         }
     }
 
@@ -210,8 +211,7 @@ fn encode(kind: &str, argument: &Value, add: u32) -> Result<Vec<u8>, String> {
         }
         "settings" => {
             let setting = |setting: &Value| {
-                let [high, low] = [small(&setting[0]) >> 8, small(&setting[0]) & 0xFF];
-                [&[high as u8, low as u8][..], &small(&setting[1]).to_be_bytes()].concat()
+                [&small(&setting[0]).to_be_bytes()[2..], &small(&setting[1]).to_be_bytes()].concat()
             };
             frame(SETTINGS, 0, 0, &list(argument).flat_map(setting).collect::<Vec<_>>(), None)
         }

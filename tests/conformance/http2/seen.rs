@@ -19,7 +19,7 @@ pub(super) struct Seen {
     pub(super) rest: Vec<u8>,
     pub(super) end: Option<&'static str>,
     pub(super) streams: BTreeMap<u32, Stream>,
-    /// The increments of WINDOW_UPDATE.
+    /// What `WINDOW_UPDATE` has added.
     pub(super) windows: BTreeMap<u32, u64>,
     pub(super) settings: Vec<Value>,
     pub(super) settings_acks: u64,
@@ -42,7 +42,7 @@ pub(super) struct Stream {
     pub(super) status: Option<u16>,
     pub(super) informational: Vec<u16>,
     pub(super) body: Vec<u8>,
-    pub(super) end_stream: bool,
+    pub(super) is_ended: bool,
     pub(super) rst: Option<String>,
     headers: BTreeMap<String, Vec<String>>,
     trailers: BTreeMap<String, String>,
@@ -50,7 +50,7 @@ pub(super) struct Stream {
 
 impl Stream {
     pub(super) fn is_over(&self) -> bool {
-        self.end_stream || self.rst.is_some()
+        self.is_ended || self.rst.is_some()
     }
 
     fn record(&self) -> Value {
@@ -60,7 +60,7 @@ impl Stream {
             "headers": self.headers,
             "body": text(&self.body),
             "trailers": self.trailers,
-            "end_stream": self.end_stream,
+            "end_stream": self.is_ended,
             "rst": self.rst,
         })
     }
@@ -69,7 +69,7 @@ impl Stream {
         json!({
             "status": self.status,
             "bytes": self.body.len(),
-            "end_stream": self.end_stream,
+            "end_stream": self.is_ended,
             "rst": self.rst,
         })
     }
@@ -114,9 +114,9 @@ impl Seen {
                 self.settings.push(json!(settings));
             }
             PING if frame.has(ACK) => {
-                self.ping_acks.push(content.iter().map(|octet| format!("{octet:02x}")).collect());
+                let payload = content.first_chunk().map_or(0, |octets| u64::from_be_bytes(*octets));
+                self.ping_acks.push(format!("{payload:016x}"));
             }
-            PING => {}
             GOAWAY => self.goaways.push((number(content), code(content.get(4..).unwrap_or_default()))),
             WINDOW_UPDATE => {
                 let increment = u64::from(number(content));
@@ -129,7 +129,7 @@ impl Seen {
             DATA => {
                 let stream = self.stream(frame);
                 stream.body.extend_from_slice(content);
-                stream.end_stream |= frame.has(END_STREAM);
+                stream.is_ended |= frame.has(END_STREAM);
             }
             HEADERS => {
                 self.block = Some((frame.stream, content.to_vec(), frame.has(END_STREAM)));
@@ -167,7 +167,7 @@ impl Seen {
                 kept.entry(name).or_default().push(value);
             }
         }
-        stream.end_stream |= end_stream;
+        stream.is_ended |= end_stream;
         match status {
             None => {
                 stream.trailers = kept.into_iter().map(|(name, values)| (name, values.join(","))).collect();
@@ -304,6 +304,9 @@ pub(super) fn line(seen: &Value) -> String {
         parts.push(format!("{text:?}"));
     }
     parts.extend(list(&seen["malformed"]).map(Value::to_string));
+    if seen["group"] == "settings" {
+        parts.push(format!("SETTINGS {} window {}", seen["settings"], seen["server_window"]));
+    }
     parts.push(if seen["end"] == "open" { "open" } else { "closed" }.to_owned());
     parts.join(" ")
 }
