@@ -134,3 +134,31 @@ pub(crate) fn described(headers: &HeaderMap) -> Value {
     };
     Value::Object(headers.keys().map(lines).collect::<Map<_, _>>())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{are_others, latin1, number, recording};
+
+    #[test]
+    #[should_panic(expected = "is missing")]
+    fn a_recording_that_is_missing_fails() {
+        assert!(!are_others(), "of other recordings one that is missing is skipped");
+        recording("facts/none.json");
+    }
+
+    #[test]
+    fn octets_are_latin1_and_other_text_is_utf8() {
+        assert_eq!(latin1("a\u{ff}"), b"a\xff");
+        assert_eq!(latin1("a\u{ff}\u{1f600}"), "a\u{ff}\u{1f600}".as_bytes());
+    }
+
+    #[test]
+    fn a_number_that_its_type_has_not_is_an_error() {
+        assert_eq!(number::<u16>(&json!(65_535)), Ok(65_535));
+        for none in [json!(65_536), json!(-1), json!("80"), json!(null)] {
+            assert!(number::<u16>(&none).is_err(), "{none}");
+        }
+    }
+}

@@ -236,3 +236,84 @@ fn is_like(pattern: &str, text: &str) -> bool {
     }
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::How::{Like, Such, Unsaid};
+    use super::{Difference, Different, Outcome, Report, is_like, row, rule};
+    use crate::recording::Case;
+
+    const TABLE: &[Difference] = &[
+        row("status.*", 1, "a status of its own", Like("40* closed")),
+        rule("what nobody can say", 1, |case| case.input == "unsaid", Unsaid),
+        rule("its own body", 1, |case| case.input == "body", Such(|case, here| here["body"] == case.output)),
+    ];
+
+    fn report(cases: impl IntoIterator<Item = (&'static str, Value, Outcome)>) {
+        let mut report = Report::new("facts/none.json", TABLE);
+        report.counted = true;
+        for (id, input, outcome) in cases {
+            let case = Case { id: id.to_owned(), input, output: json!("own") };
+            report.note(&case, outcome);
+        }
+        report.finish();
+    }
+
+    fn as_the_rows_say() -> [(&'static str, Value, Outcome); 3] {
+        [
+            ("status.bad", json!(null), Err(Different::new("", "400 closed"))),
+            ("a", json!("unsaid"), Err("no such option".into())),
+            ("b", json!("body"), Err(Different::new("", json!({ "body": "own" })))),
+        ]
+    }
+
+    #[test]
+    fn cases_that_differ_as_their_rows_say_pass() {
+        report(as_the_rows_say().into_iter().chain([("agrees", json!(null), Ok(()))]));
+    }
+
+    #[test]
+    #[should_panic(
+        expected = "status.bad: here 500 closed; that is not how the row differs: a status of its own"
+    )]
+    fn one_that_differs_in_another_way_fails() {
+        let [_, unsaid, body] = as_the_rows_say();
+        report([("status.bad", json!(null), Err(Different::new("", "500 closed"))), unsaid, body]);
+    }
+
+    #[test]
+    #[should_panic(expected = "b: not replayed; that is not how the row differs: its own body")]
+    fn one_that_is_not_said_where_its_row_says_how_fails() {
+        let [status, unsaid, _] = as_the_rows_say();
+        report([status, unsaid, ("b", json!("body"), Err("not replayed".into()))]);
+    }
+
+    #[test]
+    #[should_panic(expected = "c: here lost")]
+    fn one_without_a_row_fails() {
+        report(as_the_rows_say().into_iter().chain([("c", json!(null), Err(Different::new("", "lost")))]));
+    }
+
+    #[test]
+    #[should_panic(expected = "the row status.* (a status of its own) says 1 cases and covers 0")]
+    fn a_row_that_is_not_needed_any_more_fails() {
+        let [_, unsaid, body] = as_the_rows_say();
+        report([("status.bad", json!(null), Ok(())), unsaid, body]);
+    }
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        for (pattern, text, holds) in [
+            ("a*c", "abbc", true),
+            ("a*c", "abb", false),
+            ("*", "", true),
+            ("abc", "abcd", false),
+            ("*b*", "abc", true),
+            ("a*b*c", "acb", false),
+        ] {
+            assert_eq!(is_like(pattern, text), holds, "{pattern} {text}");
+        }
+    }
+}

@@ -7,18 +7,16 @@
 //! | file | what |
 //! |---|---|
 //! | `client` | carries out the steps of a probe |
-//! | `seen` | what has come of the server, and the form in which it is compared |
-//! | `hpack` | reads blocks of fields |
+//! | `digest` | what has come of the server, in the form in which it is compared |
 
 mod client;
-mod hpack;
-mod seen;
+mod digest;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use self::client::Client;
-use self::seen::{digest, line};
+use self::digest::{digest, line};
 use crate::differences::{HTTP2, SMALL_HTTP2};
 use crate::recording::Case;
 use crate::reference::{Target, any_of, http2, replay_probes};

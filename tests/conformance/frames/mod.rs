@@ -1,6 +1,19 @@
-//! Frames of HTTP/2 as octets (RFC 9113 section 4.1).
+//! Frames of HTTP/2 as octets (RFC 9113 section 4.1), for clients that send what no library would.
+//!
+//! | file | what |
+//! |---|---|
+//! | `encode` | recorded steps to octets |
+//! | `seen` | what has come, frame by frame |
+//! | `hpack` | reads blocks of fields |
+
+pub(crate) mod encode;
+mod hpack;
+pub(crate) mod seen;
 
 use crate::recording::latin1;
+
+/// What a client begins with.
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 pub(crate) const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;

@@ -210,3 +210,19 @@ const STATIC: &[(&str, &str)] = &[
     ("via", ""),
     ("www-authenticate", ""),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::Decoder;
+
+    /// RFC 7541, appendix C.4.1 and C.4.2: literals that are coded and kept, and what refers to them.
+    #[test]
+    fn the_examples_of_the_rfc_are_read() {
+        let first = b"\x82\x86\x84\x41\x8c\xf1\xe3\xc2\xe5\xf2\x3a\x6b\xa0\xab\x90\xf4\xff";
+        let second = b"\x82\x86\x84\xbe\x58\x86\xa8\xeb\x10\x64\x9c\xbf";
+        let mut decoder = Decoder::default();
+        let mut read = |block: &[u8]| decoder.decode(block).unwrap().pop().unwrap();
+        assert_eq!(read(first), (b":authority".to_vec(), b"www.example.com".to_vec()));
+        assert_eq!(read(second), (b"cache-control".to_vec(), b"no-cache".to_vec()));
+    }
+}
