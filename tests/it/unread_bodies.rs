@@ -1,12 +1,14 @@
 //! Bodies that nobody reads: thrown away so that the connection goes on, and no further than a body may be.
 
 use axum::Router;
+use axum::body::Body;
 use axum::routing::{get, post};
 use kestrel_rs::request::MaxRequestBodySizeLayer;
 use kestrel_rs::test::{TestConnection, TestServer};
 use kestrel_rs::{Limits, Protocols};
+use tokio::io::AsyncWriteExt as _;
 
-use crate::support::{Events, GET, answer, exchange};
+use crate::support::{Events, GET, answer, exchange, read_body, secs, until};
 
 const MEGABYTE: usize = 1_000_000;
 
@@ -88,5 +90,36 @@ async fn a_body_that_is_not_too_large_costs_no_connection() {
         let chunk = format!("10000\r\n{}\r\n", "z".repeat(65536));
         client.send(chunk.repeat(MEGABYTE / chunk.len() - 1) + "0\r\n\r\n").await.unwrap();
         assert_eq!(exchange(&mut client, GET).await.body, "hello");
+    }
+}
+
+/// What has come waits for a handler that is busy, up to `max_request_buffer_size`.
+#[tokio::test(start_paused = true)]
+async fn a_body_waits_for_its_reader_up_to_the_buffers_size() {
+    async fn late(body: Body) -> String {
+        tokio::time::sleep(secs(10)).await;
+        read_body(body).await.unwrap().len().to_string()
+    }
+    for (size, taken) in [(Some(100_000), 100_000..200_000), (Some(1 << 20), 1_000_000..1_000_001)] {
+        let limits = Limits::default().max_request_buffer_size(size);
+        let server = TestServer::builder(Router::new().route("/", post(late))).limits(limits).start();
+        let (mut reader, mut writer) = tokio::io::split(server.connect().await.unwrap());
+        let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n";
+        writer.write_all(head.as_bytes()).await.unwrap();
+        let mut sent = 0;
+        while let Ok(written) = tokio::time::timeout(secs(1), writer.write_all(&[b'a'; 1000])).await {
+            written.unwrap();
+            sent += 1000;
+            if sent == 1_000_000 {
+                break;
+            }
+        }
+        assert!(taken.contains(&sent), "{sent} of {size:?}");
+        while sent < 1_000_000 {
+            writer.write_all(&[b'a'; 1000]).await.unwrap();
+            sent += 1000;
+        }
+        let answer = until(&mut reader, "1000000").await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     }
 }

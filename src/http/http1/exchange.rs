@@ -80,7 +80,9 @@ impl Exchange {
                     written?;
                 }
             }
-            let most = if wants { line.rules.max_held } else { line.rules.read_ahead };
+            // A body may wait for its reader; of what is behind it no more is wanted than shows that the client has gone.
+            let is_body = matches!(self.rest, Rest::Coming(_));
+            let most = if is_body { line.rules.max_held } else { line.rules.read_ahead };
             let room = most.saturating_sub(line.input.len());
             if room == 0 {
                 return Ok(false);
