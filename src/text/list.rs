@@ -14,7 +14,7 @@ pub(crate) fn split(text: &[u8], delimiter: u8) -> impl Iterator<Item = &[u8]> {
         let text = rest?;
         let end = member_length(text, delimiter);
         rest = text.get(end + 1..);
-        Some(text[..end].trim_ascii())
+        Some(trim(&text[..end]))
     })
 }
 
@@ -33,7 +33,7 @@ fn member_length(text: &[u8], delimiter: u8) -> usize {
             may_open = false;
             continue;
         }
-        may_open = matches!(octet, b'=' | b',' | b';') || may_open && matches!(octet, b' ' | b'\t');
+        may_open = matches!(octet, b'=' | b',' | b';') || may_open && is_space(octet);
         at += 1;
     }
     at
@@ -50,7 +50,7 @@ fn quoted_length(text: &[u8]) -> Option<usize> {
             _ => at += 1,
         }
     }
-    let mut behind = text[at + 1..].iter().skip_while(|octet| matches!(octet, b' ' | b'\t'));
+    let mut behind = text[at + 1..].iter().skip_while(|octet| is_space(**octet));
     behind.next().is_none_or(|octet| b",;".contains(octet)).then_some(at + 1)
 }
 
@@ -76,11 +76,22 @@ pub(crate) fn unquoted(value: &[u8]) -> Cow<'_, [u8]> {
 /// has no quotes around it must only have none inside.
 pub(crate) fn parameter(text: &[u8]) -> Option<(&[u8], Cow<'_, [u8]>)> {
     let equals = text.iter().position(|&octet| octet == b'=')?;
-    let (name, value) = (text[..equals].trim_ascii(), text[equals + 1..].trim_ascii());
+    let (name, value) = (trim(&text[..equals]), trim(&text[equals + 1..]));
     let is_name = !name.is_empty() && name.iter().all(|&octet| is(octet, TOKEN));
     let text = unquoted(value);
     let is_value = text.len() != value.len() || !value.contains(&b'"');
     (is_name && is_value).then_some((name, text))
+}
+
+fn trim(text: &[u8]) -> &[u8] {
+    let start = text.iter().position(|&octet| !is_space(octet)).unwrap_or(text.len());
+    let end = text.iter().rposition(|&octet| !is_space(octet)).map_or(start, |last| last + 1);
+    &text[start..end]
+}
+
+/// Optional white space (RFC 9110, 5.6.3), and nothing else that ASCII counts as such.
+fn is_space(octet: u8) -> bool {
+    matches!(octet, b' ' | b'\t')
 }
 
 #[cfg(test)]
@@ -112,6 +123,8 @@ mod tests {
             (r#"x="a, y="b""#, &[r#"x="a"#, r#"y="b""#]),
             (r#"x="a\, y="[b, c]""#, &[r#"x="a\"#, r#"y="[b, c]""#]),
             (r#"a"b, c"d"#, &[r#"a"b"#, r#"c"d"#]),
+            // A line feed is no space: the first quote opens nothing.
+            ("\n\";\"a,\"", &["\n\";\"a,\""]),
         ] {
             assert_eq!(members(text), expected, "{text}");
         }

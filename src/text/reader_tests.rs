@@ -109,7 +109,7 @@ mod tests {
     /// Texts of the octets that mean something to a reader, the same ones each time.
     #[test]
     fn readers_hold_what_they_promise() {
-        const OCTETS: &[u8] = b"\"\"\\\\,,;;==  ::[]%%@/.09afxX12\t*-\xC3\xA9+";
+        const OCTETS: &[u8] = b"\"\"\\\\,,;;==  ::[]%%@/.09afxX12\t*-\xC3\xA9+\n\r\x0C";
         let mut seed = 1_u64;
         for _ in 0..100_000 {
             let octets: Vec<u8> = std::iter::from_fn(|| {

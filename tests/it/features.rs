@@ -3,7 +3,7 @@
 #[cfg(not(feature = "tls"))]
 #[tokio::test]
 async fn tls_is_named() {
-    let endpoint = kestrel_rs::Endpoint::parse("https://localhost:0").unwrap();
+    let endpoint = kestrel_rs::Endpoint::parse("https://127.0.0.1:0").unwrap();
     let error = kestrel_rs::KestrelListener::builder().endpoint(endpoint).bind().await.unwrap_err();
     assert!(error.to_string().contains("cargo feature `tls`"), "{error}");
 }
